@@ -89,6 +89,7 @@ def upgrade():
     sa.Column('id', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('alias', sa.Text(), nullable=True),
     sa.Column('dataset', sa.Text(), nullable=False),
     sa.Column('label', sa.Text(), nullable=False),
     sa.Column('rows', sa.Integer(), nullable=False),
