@@ -67,8 +67,8 @@ def drift(
     rows = [row | {"importance": float(importance.get(row["column"], 0.0))} for row in compare(model.features_profile, seen).table().to_dict("records")]
     predictions = compare(model.predictions_profile, said).table().to_dict("records")[0]
     found = [Breach("feature drift", row["column"], row["psi"], thresholds.feature_psi, f"{row['column']} moved: PSI {row['psi']:.2f} (over {thresholds.feature_psi}), {row['importance']:.0%} of the model's gain")
-             for row in rows if row["psi"] > thresholds.feature_psi and row["importance"] >= thresholds.min_importance]
-    if predictions["psi"] > thresholds.prediction_psi: found.append(Breach("prediction drift", "prediction", predictions["psi"], thresholds.prediction_psi, f"predictions moved: PSI {predictions['psi']:.2f} (over {thresholds.prediction_psi})"))
+             for row in rows if row["psi"] > max(thresholds.feature_psi, row["chance_psi"]) and row["importance"] >= thresholds.min_importance]
+    if predictions["psi"] > max(thresholds.prediction_psi, predictions["chance_psi"]): found.append(Breach("prediction drift", "prediction", predictions["psi"], thresholds.prediction_psi, f"predictions moved: PSI {predictions['psi']:.2f} (over {thresholds.prediction_psi})"))
     return rows, predictions, found
 
 def performance(

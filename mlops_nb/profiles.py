@@ -14,7 +14,8 @@ import pandas as pd
 from .core import BadTable, Shown
 
 # %% auto #0
-__all__ = ['ColumnProfile', 'profile_column', 'Profile', 'profile', 'psi', 'js', 'ColumnDistance', 'Comparison', 'compare']
+__all__ = ['ColumnProfile', 'profile_column', 'Profile', 'profile', 'psi', 'js', 'chance_psi', 'ColumnDistance', 'Comparison',
+           'compare']
 
 # %% ../nbs/10_profiles.ipynb #2289c97e
 _BINS, _VALUES = 20, 50
@@ -130,12 +131,24 @@ def js(
     return float(np.sqrt(max((divergence(p) + divergence(q)) / 2, 0)))
 
 # %% ../nbs/10_profiles.ipynb #b1529c86
+def chance_psi(
+    bins: int,      # number of bins, at least 2
+    expected: int,  # rows of the reference
+    actual: int,    # rows of the current table
+    p: float = 1e-3,
+) -> float:         # nats
+    "The index that two samples of one distribution exceed with probability `p`."
+    from scipy.special import chdtri
+    return float(chdtri(max(bins - 1, 1), p) * (1 / max(expected, 1) + 1 / max(actual, 1)))
+
+# %% ../nbs/10_profiles.ipynb #ab2e503a
 @dataclass(frozen=True)
 class ColumnDistance(Shown):
     "How far one column is from the reference."
     column: str
     kind: str
     psi: float
+    chance_psi: float           # that two samples of these sizes from one distribution exceed once in a thousand times
     js: float
     missing_reference: float    # share of rows
     missing_current: float
@@ -159,5 +172,5 @@ def compare(
         now = current.columns.get(name)
         if now is None or (now.kind, now.edges, now.values) != (was.kind, was.edges, was.values): raise BadTable(f"column {name!r} was not counted on the reference's bins: profile the table with like=reference")
         known = was.kind == "category" and was.other == 0
-        found.append(ColumnDistance(name, was.kind, psi(was.bins(), now.bins()), js(was.bins(), now.bins()), was.missing / max(was.rows, 1), now.missing / max(now.rows, 1), now.other if known else None))
+        found.append(ColumnDistance(name, was.kind, psi(was.bins(), now.bins()), chance_psi(len(was.bins()), was.rows, now.rows), js(was.bins(), now.bins()), was.missing / max(was.rows, 1), now.missing / max(now.rows, 1), now.other if known else None))
     return Comparison(tuple(sorted(found, key=lambda column: -column.psi)))

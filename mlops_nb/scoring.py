@@ -62,7 +62,7 @@ class Batch(Shown):
     id: str
     name: str               # the model's
     version: int
-    alias: str|None         # that the version was asked for by, when it was
+    alias: str              # that the version was asked for by; empty when it was not by one
     dataset: str            # reference of the rows
     label: str              # the slice of time it stands for, e.g. `2013-05`
     rows: int
@@ -95,7 +95,7 @@ class Batches:
         "Score a dataset version and keep the predictions."
         scorer = Scorer(self.home, reference, run)
         dataset = run.use(data) if run else Datasets(self.home.store, self.home.artifacts)[data]
-        key = dict(name=scorer.version.name, version=scorer.version.version, dataset=dataset.ref, label=label or dataset.ref)
+        key = dict(name=scorer.version.name, version=scorer.version.version, alias=parse_reference(reference).alias or "", dataset=dataset.ref, label=label or dataset.ref)
         if found := self._select(**key): return found[0]
         rows = dataset.read()
         predictions, features = scorer.predict(rows)
@@ -103,7 +103,7 @@ class Batches:
         profiles = {"features": profile(features, like=scorer.model.features_profile).asdict(), "predictions": profile(plain, like=scorer.model.predictions_profile).asdict()}
         buffer = io.BytesIO()
         rows.join(predictions).to_parquet(buffer, compression="zstd")
-        row = key | dict(id=new_id(), alias=parse_reference(reference).alias, rows=len(rows), predictions=self.home.artifacts.put(buffer.getvalue()), profile=self.home.artifacts.put(json.dumps(profiles).encode()), run_id=run.id if run else None, created=iso(now()))
+        row = key | dict(id=new_id(), rows=len(rows), predictions=self.home.artifacts.put(buffer.getvalue()), profile=self.home.artifacts.put(json.dumps(profiles).encode()), run_id=run.id if run else None, created=iso(now()))
         with self.home.store.write() as connection: connection.execute(sa.insert(db.batches), row)
         return self._select(id=row["id"])[0]
 

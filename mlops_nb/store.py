@@ -59,9 +59,9 @@ aliases = _table("aliases", _key("name"), _key("alias"), _must("version", Intege
 evaluations = _table("evaluations", _key("id"), _must("name"), _must("version", Integer), Column("champion", Integer), _must("dataset"), Column("run_id", Text), _must("report"), _must("created"),
     ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]), Index("evaluations_by_version", "name", "version"))
 audit = _table("audit", _key("seq", Integer), _must("time"), _must("actor"), _must("action"), _must("subject"), _must("detail", Json), _must("previous"), _must("hash"))
-batches = _table("batches", _key("id"), _must("name"), _must("version", Integer), Column("alias", Text), _must("dataset"), _must("label"), _must("rows", Integer), _must("predictions"), _must("profile"),
+batches = _table("batches", _key("id"), _must("name"), _must("version", Integer), _must("alias"), _must("dataset"), _must("label"), _must("rows", Integer), _must("predictions"), _must("profile"),
     Column("run_id", Text), _must("created"), ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]),
-    UniqueConstraint("name", "version", "dataset", "label"), Index("batches_by_label", "name", "label"))
+    UniqueConstraint("name", "version", "alias", "dataset", "label"), Index("batches_by_label", "name", "label"))
 checks = _table("checks", _key("id"), _must("name"), _must("version", Integer), _must("label"), _must("breached", Boolean), _must("breaches", Json), _must("report"),
     Column("run_id", Text), _must("created"), ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]), Index("checks_by_name", "name", "label"))
 

@@ -89,7 +89,7 @@ def upgrade():
     sa.Column('id', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('alias', sa.Text(), nullable=True),
+    sa.Column('alias', sa.Text(), nullable=False),
     sa.Column('dataset', sa.Text(), nullable=False),
     sa.Column('label', sa.Text(), nullable=False),
     sa.Column('rows', sa.Integer(), nullable=False),
@@ -99,7 +99,7 @@ def upgrade():
     sa.Column('created', sa.Text(), nullable=False),
     sa.ForeignKeyConstraint(['name', 'version'], ['model_versions.name', 'model_versions.version'], ),
     sa.PrimaryKeyConstraint('id'),
-    sa.UniqueConstraint('name', 'version', 'dataset', 'label')
+    sa.UniqueConstraint('name', 'version', 'alias', 'dataset', 'label')
     )
     op.create_index('batches_by_label', 'batches', ['name', 'label'], unique=False)
     op.create_table('checks',
