@@ -196,9 +196,8 @@ def holdout_mask(
     if time_column:
         times = pd.to_datetime(table[time_column], utc=True)
         if share: start = times.quantile(1 - float(share) / 100)
-        elif unit == "month": start = (times.max().replace(day=1) - pd.DateOffset(months=int(count) - 1)).normalize()
-        else: start = times.max() - pd.Timedelta(int(count), f"{unit}s" if unit == "day" else "W")
-        mask = (times >= start).to_numpy()
+        else: start = times.max() - pd.DateOffset(**{f"{unit}s": int(count)})
+        mask = (times > start).to_numpy()
     else: mask = np.random.default_rng(0).random(len(table)) < float(share) / 100
     if mask.all() or not mask.any(): raise BadParameter(f"holdout {holdout!r} of {len(table)} rows leaves {len(table) - mask.sum()} rows to learn from and {mask.sum()} to judge by: choose another")
     return mask

@@ -293,7 +293,7 @@ class Runs:
         from mlops_nb.kernels import RecordedEngine
         at = [None]
         def cell(position: int, of: int): at[0] = position; on_cell(position, of)
-        variables = os.environ | self.home.environment() | {"MLOPS_RUN": id}
+        variables = {"PLOTLY_RENDERER": "plotly_mimetype"} | os.environ | self.home.environment() | {"MLOPS_RUN": id}  # plots as data, not a copy of plotly.js each
         try:
             with storage_errors(target): execute_notebook(str(path), str(target), given, engine_name=RecordedEngine.name, progress_bar=False,
                 environment=variables, folder=str(self.home.root), on_cell=cell, execution_timeout=timeout_s)

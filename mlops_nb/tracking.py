@@ -5,7 +5,7 @@
 # %% ../nbs/21_tracking.ipynb #2260df99
 from __future__ import annotations
 
-import logging, os, subprocess, sys
+import logging, os, shutil, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ def mirror(
     for metric, step, value in run.history: by_step.setdefault(step, {})[metric] = value
     for step in sorted(by_step): written.log(by_step[step], step=step)
     written.summary.update({**run.summary, "status": run.status})
-    if run.notebook: written.save(str(run.notebook), base_path=str(run.notebook.parent), policy="now")
+    if run.notebook: written.save(shutil.copy(run.notebook, written.dir), base_path=written.dir, policy="now")
     written.finish(exit_code=0 if run.status == "succeeded" else 1)
 
 # %% ../nbs/21_tracking.ipynb #bebd6920
