@@ -34,6 +34,7 @@ setup(
     install_requires=lines(meta["requirements"]),
     extras_require={name: lines(extras[name]) for name in extras if name not in settings.defaults()},
     entry_points={"console_scripts": lines(meta["console_scripts"]),
+                  "jupyter_client.kernel_provisioners": lines(meta["kernel_provisioners"]),
                   "nbdev": [f"{meta['lib_path']}={meta['lib_path']}._modidx:d"]},
     cmdclass={"build_py": BuildWithNotebooks},
 )

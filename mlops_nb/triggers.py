@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Callable
 
 from .core import BadReference, NotFound, parse_reference
+from .datasets import Datasets
 from .monitoring import Check, Monitor
 from .registry import Models
 from .runs import RunRecord, Runs
 
 # %% auto #0
-__all__ = ['retrain_params', 'retrain', 'due', 'answer']
+__all__ = ['retrain_params', 'retrain', 'due', 'is_news', 'answer']
 
 # %% ../nbs/61_triggers.ipynb #3ae2ec2f
 def retrain_params(
@@ -57,9 +58,15 @@ def due(
 ) -> Check|None:
     "The breach that waits for an answer."
     checks = monitor.checks()
-    if not checks or not checks[-1].breached: return None
+    if not checks or not checks[-1].breached or not is_news(monitor): return None
     done = Runs(monitor.home).search(f"step = '{_step(checks[-1])}: promote' and status = succeeded", limit=1)
     return None if done else checks[-1]
+
+def is_news(monitor: Monitor) -> bool:
+    "Whether a dataset that the champion learned from has a newer version: without one, training again would make the same model."
+    datasets = Datasets(monitor.home.store, monitor.home.artifacts)
+    trained_on = map(parse_reference, monitor.models[f"{monitor.name}@{monitor.alias}"].load().trained_on)
+    return any(datasets[reference.name].version > reference.version for reference in trained_on)
 
 def _step(check: Check) -> str: return f"retrain {check.name} for check {check.id}"
 
