@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 from .core import BadParameter, Busy, RunFailed, write_whole
+from .kernels import warm_kernels
+from .pages import write_page
 from .runs import RunRecord
 from .workspace import Workspace, workflow
 
 # %% auto #0
-__all__ = ['MODEL', 'FULL', 'QUICK', 'Step', 'Size', 'only_one', 'live', 'demo']
+__all__ = ['MODEL', 'FULL', 'QUICK', 'Step', 'Size', 'only_one', 'live', 'demo', 'summary']
 
 # %% ../nbs/85_demo.ipynb #11ddce2b
 MODEL = "late-arrival"
@@ -106,8 +108,31 @@ def demo(
             except RunFailed as error: on_done(name, error); raise
             on_done(name, ended)
             return ended
-        report = live(ws, size, step, say)
+        with warm_kernels(): report = live(ws, size, step, say)
+        _write_pages(ws, folder/"runs", on_step)
         return write_whole(folder/"report.html", report.output("report.html").read_bytes())
+
+def _write_pages(ws: Workspace, folder: Path, on_step) -> None:
+    "The executed notebook of every run as a page, those that are not there yet."
+    runs = [run for run in ws.runs.search() if run.executed and not (folder/f"{run.id}.html").is_file()]
+    for at, run in enumerate(runs):
+        on_step("pages of the executed notebooks", at, len(runs))
+        write_page(ws.artifacts.path(run.executed), folder/f"{run.id}.html", run.step or run.notebook)
+
+def summary(folder: Path, report: Path) -> "rich.console.Group":
+    "What the year came to, and what to type next."
+    from rich.console import Group
+    from rich.table import Table
+    ws = Workspace(folder)
+    run = ws.runs.search("step = report and status = succeeded", limit=1)[0]
+    table = Table(box=None, header_style="bold", pad_edge=False, title=f"\n{MODEL}: ROC AUC by month", title_justify="left")
+    for name in "month", "in production", "first version, never retrained", "production", "gain": table.add_column(name, justify="left" if name == "month" else "right")
+    for row in run.read_json("compared"):
+        if row["metric"] == "roc_auc": table.add_row(row["batch"], f"v{row['version']}", f"{row['frozen']:.3f}", f"{row['production']:.3f}", f"{row['gain']:+.3f}")
+    events = ws.models.history(MODEL)
+    said = f"{sum(event.action == 'promote' for event in events)} promotions, {sum(event.action == 'refuse' for event in events)} refusals, {len(ws.runs.search())} recorded runs\n\n[bold]The report[/bold]: {report}\n"
+    next_ = "\n".join(f"  mlops-nb {words}" for words in ("runs ls", f"model history {MODEL}", f"model show {MODEL}@production", "audit verify", f"serve {MODEL}", f"run report -p model {MODEL} -o report.ipynb"))
+    return Group(table, said, f"Next, in {folder}:\n{next_}")
 
 def _decided(run: RunRecord) -> str:
     decision = run.read_json("decision")
