@@ -113,6 +113,8 @@ def check_name(
     return name
 
 # %% ../nbs/00_core.ipynb #1ccfa34c
+_UMASK = os.umask(0); os.umask(_UMASK)  # it can only be read by setting it
+
 def write_whole(
     path: Path,           # its folder is made when absent
     content: bytes|str,   # text is written as UTF-8
@@ -126,6 +128,7 @@ def write_whole(
             with os.fdopen(handle, "wb") as file:
                 file.write(content.encode() if isinstance(content, str) else content)
                 file.flush(); os.fsync(file.fileno())
+            os.chmod(name, 0o666 & ~_UMASK)  # as an ordinary file, not a private one
             os.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlops_nb.scoring import Batches
     from mlops_nb.tracking import Mirror, Mirrored
     from mlops_nb.tuning import Studies
+    from mlops_nb.widgets import MonitoringPanel, PromotionPanel
 
 # %% auto #0
 __all__ = ['Workspace', 'workflow']
@@ -98,6 +99,21 @@ class Workspace(Home):
         "The rows with their predictions; see `scoring.score`."
         from mlops_nb.scoring import score
         return score(self, reference, rows)
+
+    def promotion_panel(self, name: str, alias: str = "production") -> PromotionPanel:
+        "Versions, gates, promote and roll back, in the notebook."
+        from mlops_nb.widgets import PromotionPanel
+        return PromotionPanel(self, name, alias)
+
+    def monitoring_panel(self, name: str, alias: str = "production") -> MonitoringPanel:
+        "Drift, performance, retrain, in the notebook."
+        from mlops_nb.widgets import MonitoringPanel
+        return MonitoringPanel(self, name, alias)
+
+    def serve(self, *names: str, host: str = "127.0.0.1", port: int = 8080, key: str|None = None) -> None:
+        "Serve models over REST until interrupted; see `serving.serve`."
+        from mlops_nb.serving import serve
+        serve(self, list(names), host, port, key)
 
     def _repr_html_(self) -> str:
         counts = {"datasets": len(self.datasets.list()), "models": len(self.models.list()), "runs": len(self.runs.search())}

@@ -17,7 +17,7 @@ from ..runs import RunRecord
 from ..workspace import Workspace
 
 # %% auto #0
-__all__ = ['BLUE', 'GREY', 'GREEN', 'RED', 'worth', 'performance_figure', 'drift_figure', 'timeline_figure', 'write_report']
+__all__ = ['BLUE', 'GREY', 'GREEN', 'RED', 'worth', 'performance_figure', 'drift_figure', 'timeline', 'write_report']
 
 # %% ../../nbs/workflows/report.ipynb #ad17b011
 def worth(
@@ -64,19 +64,18 @@ def drift_figure(ws: Workspace, model: str) -> "plotly.graph_objects.Figure":
     return go.Figure(go.Heatmap(z=table.clip(upper=1).to_numpy(), x=list(table.columns), y=list(table.index), customdata=table.to_numpy(), hovertemplate="%{y}, %{x}: PSI %{customdata:.2f}<extra></extra>",
         colorscale=[[0, "#f8fafc"], [0.25, "#fde68a"], [1, "#b91c1c"]], zmin=0, zmax=1, colorbar={"title": "PSI", "thickness": 12})).update_layout(**{**_LAYOUT, "height": 80 + 22 * len(table), "margin": {"l": 110, "r": 20, "t": 20, "b": 40}}, xaxis_type="category")
 
-def timeline_figure(ws: Workspace, model: str) -> "plotly.graph_objects.Figure":
-    "Which version scored which batch for production."
-    import plotly.graph_objects as go
+_VERSIONS = ["#1e3a8a", "#0e7490", "#4d7c0f", "#b45309", "#9d174d", "#6d28d9", "#374151", "#be123c"]
+
+def timeline(ws: Workspace, model: str) -> str:
+    "Which version scored which batch for production, as a strip of HTML."
     batches = [batch for batch in ws.batches.list(model) if batch.alias == "production"]
-    versions = sorted({batch.version for batch in batches})
-    return go.Figure([go.Bar(x=[1 for batch in batches if batch.version == version], y=[batch.label for batch in batches if batch.version == version], orientation="h", name=f"version {version}", text=[f"v{version}" for batch in batches if batch.version == version],
-        textposition="inside", insidetextanchor="middle", marker_color=["#1e3a8a", "#2563eb", "#0891b2", "#0d9488", "#65a30d", "#ca8a04", "#ea580c", "#dc2626"][place % 8], hovertemplate="%{y}: %{text}<extra></extra>") for place, version in enumerate(versions)]
-        ).update_layout(**{**_LAYOUT, "height": 60 + 26 * len(batches)}, xaxis_visible=False, yaxis={"type": "category", "autorange": "reversed"}, bargap=0.15)
+    return "<div class='strip'>" + "".join(f"<div style='background:{_VERSIONS[batch.version % len(_VERSIONS)]}'><b>v{batch.version}</b><span>{escape(batch.label)}</span></div>" for batch in batches) + "</div>"
 
 # %% ../../nbs/workflows/report.ipynb #9ef6a524
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#111827;max-width:1080px;margin:2rem auto;padding:0 1rem}h1{font-size:1.7rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin:2.2rem 0 .4rem}p{color:#4b5563;margin:.2rem 0 .8rem;max-width:75ch}
 table{border-collapse:collapse;width:100%;font-size:.9rem}th{text-align:left;color:#6b7280;font-weight:600}td,th{padding:.35rem .6rem;border-bottom:1px solid #e5e7eb;vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}
 .tiles{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}.tile{border:1px solid #e5e7eb;border-radius:8px;padding:.7rem 1rem;min-width:9rem}.tile b{display:block;font-size:1.5rem}.tile span{color:#6b7280;font-size:.85rem}
+.strip{display:flex;gap:2px;margin:.6rem 0}.strip div{flex:1;color:#fff;padding:.5rem .3rem;text-align:center;border-radius:4px}.strip span{display:block;font-size:.8rem;opacity:.85}
 .ok{color:#15803d;font-weight:600}.no{color:#b91c1c;font-weight:600}.dim{color:#6b7280}a{color:#2563eb}details summary{cursor:pointer}"""
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -116,7 +115,7 @@ def write_report(
         tiles = [("batches scored", str(sum(batch.alias == "production" for batch in ws.batches.list(model)))), ("promotions", str(sum(event.action == "promote" for event in history))), ("refusals", str(sum(event.action == "refuse" for event in history))), ("checks with a breach", f"{sum(check.breached for check in checks)} of {len(checks)}")]
         tiles += [(f"mean gain in {metric.replace('_', ' ')} since the first retraining", f"{mean(metric):+.4f}") for metric in dict.fromkeys(compared.metric)] if len(later) else []
         parts.append("<div class='tiles'>" + "".join(f"<div class='tile'><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in tiles) + "</div>")
-        parts.append("<h2>In production</h2><p>The version that scored each batch.</p>" + figure_html(json.loads(timeline_figure(ws, model).to_json()), "timeline"))
+        parts.append("<h2>In production</h2><p>The version that scored each batch.</p>" + timeline(ws, model))
         parts.append("<h2>What continuous training was worth</h2><p>Every batch was also scored by the first version, which was never trained again. Intervals are 95 %, of the paired difference on the same rows; a gain is positive when production was better.</p>")
         for metric in dict.fromkeys(compared.metric) if len(compared) else (): parts.append(figure_html(json.loads(performance_figure(compared, metric).to_json()), f"performance-{metric}"))
         parts.append(_table(["batch", "metric", "rows", "first version", "production", "by", "gain"], [[escape(row.batch), escape(row.metric.replace("_", " ")), _number(row.rows, ",d"), _number(row.frozen), _number(row.production), f"v{row.version}",
