@@ -253,7 +253,7 @@ class Runs:
         "Execute and record a notebook; raise `BadNotebook` or `BadParameter` before it starts, `RunFailed` when it does not succeed."
         path = Path(notebook)
         given = check(parsed := read_notebook(path), params or {})
-        defaults = {p.name: p.default for p in parameters(parsed)}
+        defaults = _defaults(parsed)
         source = self.home.artifacts.put(path)
         live = self.home.make("runs")
         id = begin(self.home, _within(path, self.home.root), "batch", source, defaults | given, step, tags).id
@@ -281,7 +281,7 @@ class Runs:
     ) -> RunRecord:
         "The run that already took this step with the same notebook and parameters and succeeded, or a new one: a job that was interrupted goes on where it was."
         given = check(parsed := read_notebook(Path(notebook)), params or {})
-        wanted, source = {p.name: p.default for p in parameters(parsed)} | given, digest(Path(notebook))
+        wanted, source = _defaults(parsed) | given, digest(Path(notebook))
         done = [run for run in self.search(f"step = '{step}' and status = succeeded") if run.source == source and run.params == wanted]
         return done[0] if done else self.run(notebook, params, step=step, **how)
 
@@ -305,6 +305,10 @@ class Runs:
 # %% ../nbs/23_runs.ipynb #65dbad75
 def _where(error: dict) -> str: return "its kernel" if error["cell"] is None else f"cell {error['cell']}"
 def _short(text: str) -> str: return text if len(text) <= 500 else text[:500] + "…"
+
+def _defaults(notebook) -> dict[str, object]:
+    "What a notebook says itself of the parameters that nobody gives; an expression is only known to the kernel."
+    return {p.name: p.default for p in parameters(notebook) if not (p.computed or p.required)}
 
 def _copy(source: Path, target: Path):
     with storage_errors(target):

@@ -5,7 +5,7 @@
 # %% ../nbs/71_widgets.ipynb #5bb6f1e1
 from __future__ import annotations
 
-import threading
+import logging, threading
 from html import escape
 from typing import Callable, Iterable
 
@@ -19,9 +19,10 @@ from .promotion import Models, RefusedByGates
 from .triggers import answer, is_news, retrain
 
 # %% auto #0
-__all__ = ['PromotionPanel', 'MonitoringPanel']
+__all__ = ['log', 'PromotionPanel', 'MonitoringPanel']
 
 # %% ../nbs/71_widgets.ipynb #1544fb0f
+log = logging.getLogger(__name__)
 _COLOUR = {"pass": "#15803d", "fail": "#b91c1c", "cannot tell": "#b45309", "not run": "#6b7280", "promote": "#15803d", "refuse": "#b91c1c", "rollback": "#b45309"}
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]], caption: str = "") -> str:
@@ -35,6 +36,12 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[object]], caption: str =
 
 def _findings(findings: Iterable[Finding]) -> str:
     return _table(("gate", "outcome", "finding"), ((finding.gate.replace("_", " "), finding.outcome, finding.message) for finding in findings), "Gates")
+
+def _line(error: Exception) -> str:
+    "One line; what was not foreseen goes to the log with its traceback as well."
+    if isinstance(error, MLOpsError): return str(error)
+    log.error("a panel's button failed", exc_info=error)
+    return f"unexpected {type(error).__name__}: {error}"
 
 class _Panel(w.VBox):
     "A box that says what came of a click, and reads everything anew afterwards."
@@ -51,7 +58,7 @@ class _Panel(w.VBox):
             button.disabled = True
             self._say(f"{button.description} …")
             try: self._say(act(), "#15803d")
-            except MLOpsError as error: self._say(str(error), "#b91c1c")
+            except Exception as error: self._say(_line(error), "#b91c1c")  # in a browser nobody sees a traceback
             finally: button.disabled = False; self.refresh()
         button.on_click(click)
 
@@ -82,7 +89,7 @@ class PromotionPanel(_Panel):
             ((version.ref, ", ".join(version.aliases), *(version.metrics.get(name) for name in names), ", ".join(version.trained_on), version.created[:16].replace("T", " "), version.author) for version in reversed(versions)), "Versions")
         chosen = self.candidate.value
         self.candidate.options = [version.ref for version in reversed(versions)]
-        if chosen in self.candidate.options: self.candidate.value = chosen
+        self.candidate.value = chosen if chosen in self.candidate.options else self.candidate.options[0]
         self.history.value = _table(("when", "who", "what", "version", "alias", "why"), ((event.time[:16].replace("T", " "), event.actor, event.action, event.subject, event.detail["alias"], "; ".join(filter(None, (event.detail.get("comment"), event.detail.get("reason"))))) for event in reversed(self._models.history(self._name)[-8:])), "History")
 
     def _ask(self) -> str:
@@ -157,5 +164,5 @@ class MonitoringPanel(_Panel):
             run = answer(self._monitor, check) if check and check.breached else retrain(self._monitor.models, self._monitor.name, self._monitor.alias, "asked for in the monitoring panel")
             decision = run.read_json("decision")
             self._say(f"{decision['candidate']} {'promoted' if decision['promoted'] else 'refused'}: {decision['reason']}", "#15803d" if decision["promoted"] else "#b91c1c")
-        except MLOpsError as error: self._say(str(error), "#b91c1c")
+        except Exception as error: self._say(_line(error), "#b91c1c")
         finally: self.retrain.disabled = False; self.refresh()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlops_nb.registry import Models
     from mlops_nb.runs import Runs
     from mlops_nb.scoring import Batches
-    from mlops_nb.tracking import Mirror, Mirrored
+    from mlops_nb.tracking import Mirror, MirroredRun
     from mlops_nb.tuning import Studies
     from mlops_nb.widgets import MonitoringPanel, PromotionPanel
 
@@ -46,14 +46,14 @@ class Workspace(Home):
     def mirror(self) -> Mirror:
         "Copies every run that ends to W&B, beside the work."
         from mlops_nb.tracking import Mirror
-        return Mirror(self._to_mirror, self._was_mirrored, self.folder)
+        return Mirror(self._to_mirror, self.folder, on_done=self._was_mirrored)
 
-    def _to_mirror(self, id: str) -> Mirrored:
-        from mlops_nb.tracking import Mirrored
+    def _to_mirror(self, id: str) -> MirroredRun:
+        from mlops_nb.tracking import MirroredRun
         run = self.runs[id]
         executed = self.folder/"runs"/f"{id}.ipynb"
-        return Mirrored(id, Path(run.notebook).stem, self.root.name, run.status, run.params | {"notebook": run.notebook, "inputs": list(run.inputs)}, run.metrics, tuple(self.runs.history(id)),
-            tuple(f"{name}:{value}"[:64] for name, value in run.tags.items()), run.tags.get("sweep"), executed if executed.is_file() else None)
+        return MirroredRun(id, Path(run.notebook).stem, self.root.name or "mlops_nb", run.status, run.params, run.metrics, tuple(self.runs.history(id)), run.started or "", run.ended or "",
+            group=run.tags.get("sweep"), tags=tuple(f"{name}:{value}"[:64] for name, value in run.tags.items()), notebook=executed if executed.is_file() else None, notes=run.step)
 
     def _was_mirrored(self, id: str) -> None:
         from mlops_nb import store as db
