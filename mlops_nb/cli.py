@@ -15,10 +15,10 @@ from .core import BadParameter, MLOpsError, NotFound, RunFailed, iso, now
 from .workspace import Workspace, workflow
 
 # %% auto #0
-__all__ = ['app', 'runs_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Json', 'main', 'run', 'sweep', 'runs_ls',
-           'runs_show', 'runs_compare', 'runs_open', 'data_add', 'data_ls', 'data_show', 'model_ls', 'model_show',
-           'model_promote', 'model_rollback', 'model_history', 'audit_ls', 'audit_verify', 'audit_export', 'score',
-           'serve', 'monitor_check', 'monitor_ls', 'watch', 'sync', 'init', 'demo']
+__all__ = ['app', 'runs_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Json', 'join_pairs', 'main', 'run', 'sweep',
+           'runs_ls', 'runs_show', 'runs_compare', 'runs_open', 'data_add', 'data_ls', 'data_show', 'model_ls',
+           'model_show', 'model_promote', 'model_rollback', 'model_history', 'audit_ls', 'audit_verify', 'audit_export',
+           'score', 'serve', 'monitor_check', 'monitor_ls', 'watch', 'sync', 'init', 'demo']
 
 # %% ../nbs/90_cli.ipynb #8b7b47d0
 app = typer.Typer(name="mlops-nb", help="From the notebook to production, and true there: runs, models, promotion, monitoring.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,9 +31,9 @@ app.add_typer(monitor_app, name="monitor", help="Monitoring: check, ls.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
-def _console(): 
+def _console():
     from rich.console import Console
-    return Console(highlight=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)  # a pipe has no width to fit into
 
 def _print(rows: list, as_json: bool, columns: dict, title: str = "") -> None:
     "Objects as JSON, or as a table with a column for each name: a field, or a function of the object."
@@ -41,7 +41,7 @@ def _print(rows: list, as_json: bool, columns: dict, title: str = "") -> None:
     from rich.markup import escape
     from rich.table import Table
     table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for name in columns: table.add_column(name, overflow="fold")
+    for place, name in enumerate(columns): table.add_column(name, overflow="fold", no_wrap=place == 0)
     for row in rows: table.add_row(*(escape(_text(of(row) if callable(of) else getattr(row, of))) for of in columns.values()))
     _console().print(table if rows else f"[dim]none[/dim]")
 
@@ -61,9 +61,17 @@ def _show(thing: object, as_json: bool) -> None:
     for name, value in thing.asdict().items(): table.add_row(f"[bold]{name}[/bold]", escape(_text(value)))
     _console().print(table)
 
+def join_pairs(words: list[str]) -> list[str]:
+    "`-p NAME VALUE`, as papermill has it, in the form `-p NAME=VALUE` that Typer can read."
+    joined, rest = [], iter(words)
+    for word in rest:
+        joined.append(word)
+        if word in ("-p", "--param") and (name := next(rest, None)) is not None: joined.append(name if "=" in name else f"{name}={next(rest, '')}")
+    return joined
+
 def main() -> None:
     "The console script: run a command; turn errors into one line and an exit status."
-    try: app(standalone_mode=True)
+    try: app(join_pairs(sys.argv[1:]), standalone_mode=True)
     except MLOpsError as error: _fail(error, error.exit_code)
     except KeyboardInterrupt: print("interrupted; what was recorded is kept, and the same command goes on from there", file=sys.stderr); sys.exit(130)
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader, such as head, has had enough
@@ -82,16 +90,17 @@ def _fail(error: Exception, status: int) -> None:
 
 # %% ../nbs/90_cli.ipynb #bd20ca58
 def _notebook(name: str) -> Path:
-    "A notebook by path, or by the bare name of one that the package ships."
+    "A notebook by path; by its bare name in the project's `nbs`; or one that the package ships."
     path = Path(name)
-    if not path.exists() and path.parent == Path("."):
-        try: return workflow(path.stem)
-        except NotFound: return path  # `run` says that there is no such file
-    return path
+    if path.exists() or path.parent != Path("."): return path
+    own = Workspace().root/"nbs"/f"{path.stem}.ipynb"
+    if own.is_file(): return own
+    try: return workflow(path.stem)
+    except NotFound: return path  # `run` says that there is no such file
 
 @app.command()
 def run(
-    notebook: Annotated[str, typer.Argument(help="A notebook file, or the name of one that the package ships, such as train.")],
+    notebook: Annotated[str, typer.Argument(help="A notebook file, or the bare name of one in the project's nbs or that the package ships, such as train.")],
     param: Annotated[Optional[list[str]], typer.Option("-p", "--param", metavar="NAME VALUE", help="A parameter; may be given again.")] = None,
     out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Also write the executed notebook here.")] = None,
     params: Annotated[bool, typer.Option("--params", help="Show the notebook's parameters and run nothing.")] = False,
@@ -111,9 +120,9 @@ def run(
         for name in rows[0] if rows else ["name"]: table.add_column(name)
         for row in rows: table.add_row(*(escape(_text(value)) for value in row.values()))
         return _console().print(table)
-    given = check(parsed, dict(zip((param or [])[::2], (param or [])[1::2])), text=True)
+    given = check(parsed, dict(pair.split('=', 1) for pair in param or ()), text=True)
     with _cells(path.name) as on_cell: record = Workspace().runs.run(path, given, out, timeout_s=timeout, on_cell=on_cell)
-    _show(record, True) if as_json else _console().print(f"[green]succeeded[/green] run {record.id} in {record.duration_s:.1f} s   {_text(record.metrics)}")
+    _show(record, True) if as_json else _console().print(f"[green]succeeded[/green] run {record.id} in {record.duration_s:.1f} s   {_text(record.tags | record.metrics)}")
 
 def _cells(name: str):
     "A progress bar over a notebook's cells, on a terminal."
@@ -321,7 +330,7 @@ def sync() -> None:
     from mlops_nb.tracking import sync
     ws = Workspace()
     print(f"{ws.mirror_all()} runs copied")
-    for line in sync(ws.folder): print(line)
+    print(f"{len(sync(ws.folder))} runs uploaded")
 
 # %% ../nbs/90_cli.ipynb #f0b570a4
 @app.command()

@@ -77,10 +77,11 @@ def performance(
     key: list[str],             # columns that identify a row in both
     models: Models,
     thresholds: Thresholds = Thresholds(),
-) -> tuple[dict|None, list[Breach]]:  # None while too few labels have come
+) -> tuple[dict|None, list[Breach]]:  # None while too few labels have come, and for rows that the model learned from
     "How right a batch's predictions were, against the version's evaluation."
     version = models[f"{batch.name}@{batch.version}"]
     model = version.load()
+    if batch.dataset in model.trained_on: return None, []  # of rows that it learned from it would only tell how well it remembers
     predictions = batch.read()
     missing = [name for name in key if name not in predictions or name not in labelled]
     if missing or not key: raise BadTable(f"predictions and labels are joined by key columns, and {', '.join(missing) or 'none'} are in both; name columns that identify a row")

@@ -44,11 +44,10 @@ def _line(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {error}"
 
 class _Panel(w.VBox):
-    "A box that says what came of a click, and reads everything anew afterwards."
+    "A box that says (in `said`) what came of a click, and reads everything anew afterwards (in `refresh`)."
 
     def __init__(self, *parts: w.Widget):
-        self.said = w.HTML()
-        super().__init__([*parts, self.said], layout={"border": "1px solid var(--jp-border-color2, #d1d5db)", "padding": "10px 14px", "width": "100%"})
+        super().__init__(parts, layout={"border": "1px solid var(--jp-border-color2, #d1d5db)", "padding": "10px 14px", "width": "100%"})
 
     def _say(self, text: str, colour: str = "inherit"): self.said.value = f"<div style='color:{colour};line-height:1.4;white-space:normal'>{escape(text)}</div>"
 
@@ -68,14 +67,14 @@ class PromotionPanel(_Panel):
 
     def __init__(self, home: Home, name: str, alias: str = "production"):
         self._models, self._name = Models(home), name
-        self.versions, self.findings, self.history = w.HTML(), w.HTML(), w.HTML()
+        self.said, self.versions, self.findings, self.history = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self.candidate = w.Dropdown(description="candidate")
         self.alias = w.Combobox(value=alias, options=["production", "staging", "challenger"], description="alias", ensure_option=False)
         self.comment = w.Text(description="comment", placeholder="why, for the audit trail", layout={"width": "50%"})
         self.ask = w.Button(description="Ask the gates", icon="question")
         self.promote = w.Button(description="Promote", icon="arrow-up", button_style="success")
         self.rollback = w.Button(description="Roll back", icon="undo", button_style="warning")
-        super().__init__(w.HTML(f"<h3 style='margin:0'>Promotion of {escape(name)}</h3>"), self.versions, w.HBox([self.candidate, self.alias]), self.comment, w.HBox([self.ask, self.promote, self.rollback]), self.findings, self.history)
+        super().__init__(w.HTML(f"<h3 style='margin:0'>Promotion of {escape(name)}</h3>"), self.versions, w.HBox([self.candidate, self.alias]), self.comment, w.HBox([self.ask, self.promote, self.rollback]), self.said, self.findings, self.history)
         self._does(self.ask, self._ask)
         self._does(self.promote, self._promote)
         self._does(self.rollback, lambda: f"{self._models.rollback(self._name, self.alias.value, self.comment.value).ref} is {self.alias.value} again")
@@ -113,13 +112,13 @@ class MonitoringPanel(_Panel):
         import plotly.graph_objects as go
         self._monitor = Monitor(home, name, alias)
         self.shown = w.Dropdown(description="batch")
-        self.breaches = w.HTML()
+        self.said, self.breaches = w.HTML(), w.HTML()
         layout = {"template": "plotly_white", "height": 360, "margin": {"l": 110, "r": 20, "t": 40, "b": 40}}
         self.drift = go.FigureWidget(go.Bar(orientation="h", marker_color="#2563eb")).update_layout(**layout, title="Drift by feature (PSI)", yaxis_autorange="reversed")
         self.performance = go.FigureWidget(go.Scatter(mode="lines+markers", line_color="#2563eb")).update_layout(**layout, title="Performance as labels came", xaxis_type="category")
         self.check = w.Button(description="Check last batch", icon="search")
         self.retrain = w.Button(description="Retrain", icon="refresh", button_style="warning")
-        super().__init__(w.HTML(f"<h3 style='margin:0'>Monitoring of {escape(name)}@{escape(alias)}</h3>"), w.HBox([self.shown, self.check, self.retrain]), self.breaches, w.HBox([self.drift, self.performance]))
+        super().__init__(w.HTML(f"<h3 style='margin:0'>Monitoring of {escape(name)}@{escape(alias)}</h3>"), w.HBox([self.shown, self.check, self.retrain]), self.said, self.breaches, w.HBox([self.drift, self.performance]))
         self._does(self.check, self._check)
         self.retrain.on_click(lambda _: self._retrain())
         self.shown.observe(lambda change: self._draw(), "value")

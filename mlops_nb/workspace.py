@@ -5,6 +5,7 @@
 # %% ../nbs/80_workspace.ipynb #9b1c9073
 from __future__ import annotations
 
+import atexit
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -46,7 +47,9 @@ class Workspace(Home):
     def mirror(self) -> Mirror:
         "Copies every run that ends to W&B, beside the work."
         from mlops_nb.tracking import Mirror
-        return Mirror(self._to_mirror, self.folder, on_done=self._was_mirrored)
+        mirror = Mirror(self._to_mirror, self.folder, on_done=self._was_mirrored)
+        atexit.register(mirror.close, 60)  # a process that ends waits for its copies, but not for ever
+        return mirror
 
     def _to_mirror(self, id: str) -> MirroredRun:
         from mlops_nb.tracking import MirroredRun
