@@ -40,11 +40,16 @@ def write_page(
             if _MIME in output.get("data", {}):
                 output["data"] = {"text/html": figure_html(output["data"][_MIME], f"plot{plots}")}
                 plots += 1
-    body, _ = HTMLExporter(template_name="classic", require_js_url="", mathjax_url="", jquery_url="", widget_renderer_url="").from_notebook_node(read, resources={"metadata": {"name": title}})
-    if plots:
-        body = body.replace("<head>", f"<head><script src='{PLOTLY}'></script>", 1)
-        write_plotly(target.parent)
-    return write_whole(target, body)
+    body, _ = HTMLExporter(template_name="basic").from_notebook_node(read)
+    if plots: write_plotly(target.parent)
+    return write_whole(target, f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{escape(title)}</title><style>{_style()}</style>" + (f"<script src='{PLOTLY}'></script>" if plots else "") + f"<body>{body}</body></html>")
+
+def _style() -> str:
+    from pygments.formatters import HtmlFormatter
+    return HtmlFormatter().get_style_defs(".highlight") + """
+body{font:15px/1.5 system-ui,sans-serif;color:#111827;max-width:1000px;margin:2rem auto;padding:0 1rem}pre{font-size:.82rem;line-height:1.4;white-space:pre-wrap;margin:0}.anchor-link,.jp-InputPrompt,.jp-OutputPrompt,.prompt{display:none}
+.highlight{background:#f6f8fa;border:1px solid #e5e7eb;border-radius:6px;padding:.5rem .8rem;margin:.5rem 0}table{border-collapse:collapse;font-size:.85rem;margin:.5rem 0}td,th{padding:.25rem .7rem;border-bottom:1px solid #e5e7eb;text-align:right;vertical-align:top}
+blockquote{color:#4b5563;margin:.3rem 0;padding-left:.8rem;border-left:3px solid #e5e7eb}h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:1.8rem}[data-mime-type*=stderr] pre,.jp-RenderedText[data-mime-type*=error] pre{color:#b91c1c}"""
 
 def write_plotly(folder: Path) -> None:
     "Put plotly.js into a folder once."

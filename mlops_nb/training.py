@@ -234,7 +234,7 @@ def pack(
     manifest = {key: value for key, value in asdict(model).items() if key not in ("features_profile", "predictions_profile", "booster_text")}
     manifest |= {"format": 1, "booster": artifacts.put(model.booster_text.encode()),
                  "features_profile": artifacts.put(json.dumps(model.features_profile.asdict()).encode()), "predictions_profile": artifacts.put(json.dumps(model.predictions_profile.asdict()).encode())}
-    return json.dumps(manifest, sort_keys=True)
+    return json.dumps(manifest)
 
 def unpack(
     package: str,  # digest of the manifest, when that was stored too
