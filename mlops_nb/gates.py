@@ -60,24 +60,25 @@ def _no_evidence(case: Case) -> tuple[str, str, dict]:
     beside = f" beside {case.champion.ref}" if case.champion else ""
     return "cannot tell", f"{case.candidate.ref} was not evaluated{beside} yet: run evaluate.ipynb with model={case.candidate.ref}" + (f" champion={case.champion.ref}" if case.champion else ""), {}
 
-def _gain(comparison: dict) -> str:
+def _judge(comparison: dict, rows: str, over: str) -> tuple[str, str, dict]:
+    "Pass when the gain is surely above zero."
     gain = comparison["gain"]
-    return f"{comparison['metric']} {comparison['candidate']:.4f} against {comparison['champion']:.4f}: a gain of {gain['value']:+.4f} (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
+    if gain["value"] is None or gain["low"] is None: return "cannot tell", f"{comparison['metric']} is not defined on {rows}: {comparison.get('undefined') or 'too few rows'}", comparison
+    words = f"{comparison['metric']} {comparison['candidate']:.4f} against {comparison['champion']:.4f}: a gain of {gain['value']:+.4f} (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
+    return "pass" if gain["low"] > 0 else "fail", f"on {rows}, {words} over {over}", comparison
 
 @gate
 def beats_base_rate(case: Case) -> tuple[str, str, dict]:
     "Surely better than always predicting the base rate of the training rows."
     if not case.evaluation: return _no_evidence(case)
-    against = case.evaluation.report["against_base_rate"]
-    return "pass" if against["gain"]["low"] > 0 else "fail", f"on {case.evaluation.dataset}, {_gain(against)} over the base rate", against
+    return _judge(case.evaluation.report["against_base_rate"], case.evaluation.dataset, "the base rate")
 
 @gate
 def better_than_champion(case: Case) -> tuple[str, str, dict]:
     "Surely better than the version that it would replace, on the same rows."
     if case.champion is None: return "pass", "there is no champion to be better than", {}
     if not case.evaluation: return _no_evidence(case)
-    against = case.evaluation.report["against_champion"]
-    return "pass" if against["gain"]["low"] > 0 else "fail", f"on {case.evaluation.dataset}, {_gain(against)} over {case.champion.ref}", against
+    return _judge(case.evaluation.report["against_champion"], case.evaluation.dataset, case.champion.ref)
 
 @gate
 def no_slice_collapses(case: Case) -> tuple[str, str, dict]:

@@ -89,7 +89,7 @@ def performance(
     if len(joined) < thresholds.min_labelled * batch.rows: return None, []
     columns = [f"p_{value}" for value in model.classes] if model.task == "multiclass" else "prediction"
     now_ = evaluate(model.labels(joined[model.target]), joined[columns].to_numpy("float64"), model.task)
-    measured = {name: asdict(estimate) for name, estimate in now_.metrics.items()}
+    measured = {name: estimate.asdict() for name, estimate in now_.metrics.items()}
     found, before = [], next(iter(evaluations(models, version)[::-1]), None)  # the first: the one that it was promoted on
     for metric in dict.fromkeys((PRIMARY[model.task], *(["roc_auc"] if model.task == "binary" else []))):
         was, is_ = (before.report["metrics"].get(metric) if before else None), measured[metric]

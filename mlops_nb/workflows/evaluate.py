@@ -5,14 +5,12 @@
 # %% ../../nbs/workflows/evaluate.ipynb #b38f106a
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 import pandas as pd
 
 from ..core import NotFound
 from ..datasets import holdout_mask
-from ..evaluation import PRIMARY, calibration, compare, evaluate
+from ..evaluation import calibration, compare, evaluate
 from ..registry import ModelVersion
 from ..runs import Run
 from ..scoring import Scorer
@@ -77,8 +75,8 @@ def judge_slices(
         for value in sorted(values.unique()):
             rows = (values == value).to_numpy()
             if rows.sum() < min_rows: continue
-            against = compare(labels[rows], base[rows], scores[rows], task, PRIMARY[task], n_boot)
-            found.append({"slice": f"{name}={value}", "column": name, "value": str(value), "n": int(rows.sum()), "metric": PRIMARY[task], "score": against.candidate,
+            against = compare(labels[rows], base[rows], scores[rows], task, n_boot=n_boot)
+            found.append({"slice": f"{name}={value}", "column": name, "value": str(value), "n": int(rows.sum()), "metric": against.metric, "score": against.candidate,
                           "gain": against.gain.value, "gain_low": against.gain.low, "gain_high": against.gain.high})
     return found
 
