@@ -422,6 +422,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'mlops_nb.store.Store.read': ('store.html#store.read', 'mlops_nb/store.py'),
                                 'mlops_nb.store.Store.rows': ('store.html#store.rows', 'mlops_nb/store.py'),
                                 'mlops_nb.store.Store.write': ('store.html#store.write', 'mlops_nb/store.py'),
+                                'mlops_nb.store._begin': ('store.html#_begin', 'mlops_nb/store.py'),
                                 'mlops_nb.store._key': ('store.html#_key', 'mlops_nb/store.py'),
                                 'mlops_nb.store._migrate': ('store.html#_migrate', 'mlops_nb/store.py'),
                                 'mlops_nb.store._must': ('store.html#_must', 'mlops_nb/store.py'),

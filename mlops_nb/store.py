@@ -5,7 +5,7 @@
 # %% ../nbs/02_store.ipynb #50b19e64
 from __future__ import annotations
 
-import contextlib, json
+import contextlib, json, random, threading, time
 from pathlib import Path
 from typing import Iterator
 
@@ -89,6 +89,22 @@ _BUSY_S = 30
 _PLAIN = {"database or disk is full": "the disk is full", "readonly database": "it is read-only", "unable to open database file": "the file cannot be opened or made",
           "disk i/o error": "the disk reports an error (is it full?)", "database is locked": f"another process held it for over {_BUSY_S} s", "file is not a database": "the file is no database"}
 
+@contextlib.contextmanager
+def _begin(engine: sa.Engine, writes: bool) -> Iterator[Connection]:
+    "A connection in a transaction. SQLite answers busy at once, whatever its timeout, while another process opens or closes the log: ask again."
+    end = time.monotonic() + _BUSY_S
+    while True:
+        connection = None
+        try:
+            connection = engine.connect().execution_options(writes=writes)
+            transaction = connection.begin()
+            break
+        except OperationalError as error:
+            if connection is not None: connection.close()
+            if "locked" not in str(error.orig) or time.monotonic() > end: raise
+            time.sleep(random.uniform(0.005, 0.05))
+    with connection, transaction: yield connection
+
 class Store:
     "The metadata database of a workspace."
 
@@ -96,18 +112,19 @@ class Store:
         url: str|Path,  # a SQLite file, or a SQLAlchemy URL such as `postgresql+psycopg://user@host/database`
     ):
         self.url = str(url) if "://" in str(url) else f"sqlite:///{Path(url).absolute()}"
-        self._engine = None
+        self._engine, self._opening = None, threading.Lock()
 
     def __repr__(self) -> str: return f"Store({sa.make_url(self.url).render_as_string()!r})"
 
     @property
     def engine(self) -> sa.Engine:
         "The SQLAlchemy engine, connected and migrated on first use."
-        if self._engine is None:
-            if self.url.startswith("sqlite"): engine = self._sqlite()
-            else: engine = sa.create_engine(self.url, pool_pre_ping=True)
-            with self._plain_errors(): self._prepare(engine)
-            self._engine = engine
+        with self._opening:
+            if self._engine is None:
+                if self.url.startswith("sqlite"): engine = self._sqlite()
+                else: engine = sa.create_engine(self.url, pool_pre_ping=True)
+                with self._plain_errors(): self._prepare(engine)
+                self._engine = engine
         return self._engine
 
     def _sqlite(self) -> sa.Engine:
@@ -123,9 +140,9 @@ class Store:
         return engine
 
     def _prepare(self, engine: sa.Engine):
-        with engine.connect() as connection: found = _revision(connection)
+        with _begin(engine, writes=False) as connection: found = _revision(connection)
         if found is None or found < HEAD:
-            with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            with _begin(engine, writes=True) as connection:
                 if engine.dialect.name == "postgresql": connection.execute(sa.text("SELECT pg_advisory_xact_lock(7116)"))  # one migrates, the others wait
                 if _revision(connection) != HEAD: _migrate(connection)
         elif found > HEAD: raise StoreTooNew(f"{self!r} was written by a later mlops_nb (schema {found}, this version knows {HEAD}): upgrade with pip install -U mlops_nb; nothing was changed")
@@ -142,12 +159,12 @@ class Store:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         "A connection that sees one consistent state and changes nothing."
-        with self._plain_errors(), self.engine.connect() as connection: yield connection
+        with self._plain_errors(), _begin(self.engine, writes=False) as connection: yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         "A transaction: committed at the end of the block, undone when the block raises."
-        with self._plain_errors(), self.engine.connect().execution_options(writes=True) as connection, connection.begin(): yield connection
+        with self._plain_errors(), _begin(self.engine, writes=True) as connection: yield connection
 
     def rows(self,
         query: sa.Select,

@@ -1,7 +1,7 @@
 "What several test files need: a workspace, notebooks, the command line as a process, a database server."
 from __future__ import annotations
 
-import json, os, subprocess, sys, time
+import json, signal, subprocess, sys, time
 from pathlib import Path
 from typing import Callable
 
@@ -40,6 +40,11 @@ def write_notebook(tmp_path) -> Callable[..., Path]:
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-c", "from mlops_nb.cli import main; main()", *words]
+
+
+def start(*words: str, **how) -> subprocess.Popen:
+    "Start `mlops-nb` as a terminal would: able to be interrupted, even when whoever runs the tests is not."
+    return subprocess.Popen(command(*words), preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **how)
 
 
 @pytest.fixture

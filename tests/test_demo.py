@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import command, wait_for
+from conftest import command, start
 from mlops_nb.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess:
 def lived(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess, subprocess.CompletedProcess]:
     "A quick demo that was interrupted after its first steps and called again; a second one tried beside it."
     folder = tmp_path_factory.mktemp("demo")
-    first = subprocess.Popen(command("demo", "--quick", "--dir", "here"), cwd=folder, stdout=subprocess.PIPE, text=True)
+    first = start("demo", "--quick", "--dir", "here", cwd=folder, stdout=subprocess.PIPE, text=True)
     for line in first.stdout:
         if "validate flights" in line: break
     beside = run(folder, "demo", "--quick", "--dir", "here")

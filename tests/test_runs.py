@@ -7,7 +7,7 @@ import nbformat
 import psutil
 import pytest
 
-from conftest import command, wait_for
+from conftest import start, wait_for
 from mlops_nb.core import BadNotebook, BadParameter, NotFound, RunFailed
 from mlops_nb.kernels import warm_kernels
 from mlops_nb.workspace import Workspace, workflow
@@ -51,7 +51,7 @@ WAITING = ("print('one')", "open('here', 'w').close()\nimport threading; threadi
 def test_stopped_process_leaves_a_true_status_and_the_executed_cells(ws, write_notebook, tmp_path, sent, status, code):
     "Ctrl-C and kill -9: no kernel is left behind, the cells so far are kept."
     write_notebook("a.ipynb", *WAITING)
-    process = subprocess.Popen(command("run", "a.ipynb"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start("run", "a.ipynb", cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for((tmp_path / "here").exists, what="the second cell")
     kernels = [child for child in psutil.Process(process.pid).children(recursive=True) if any("ipykernel" in word for word in child.cmdline())]
     process.send_signal(sent)
@@ -89,10 +89,10 @@ def test_papermill_notebook_without_a_parameters_cell_runs_unchanged(ws, write_n
     assert outputs(ws, ws.runs.run(write_notebook("a.ipynb", "print(alpha)"), {"alpha": 0.6}).id) == ["0.6"]
 
 
-def test_workflow_notebook_runs_under_plain_papermill(tmp_path):
+def test_workflow_notebook_runs_under_plain_papermill(ws, tmp_path):
     shutil.copy(workflow("train"), tmp_path)
     subprocess.run([sys.executable, "-m", "papermill", "train.ipynb", "out.ipynb", "-p", "rounds", "5", "--no-progress-bar"], cwd=tmp_path, check=True, capture_output=True)
-    run = Workspace(tmp_path).runs.search()[0]
+    run = ws.runs.search()[0]
     assert (run.kind, run.status, "model" in run.outputs) == ("interactive", "succeeded", True)
 
 

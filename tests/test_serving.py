@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from conftest import command, wait_for
+from conftest import command, start, wait_for
 from mlops_nb.scoring import Scorer
 from mlops_nb.workspace import Workspace, workflow
 
@@ -32,7 +32,7 @@ class Server:
     "A `mlops-nb serve` process and how to ask it."
 
     def __init__(self, folder, *words: str, key: str | None = None):
-        self.process, self.key = subprocess.Popen(command("serve", "tumour", "--port", "0", *words), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True), key
+        self.process, self.key = start("serve", "tumour", "--port", "0", *words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True), key
         line = self.process.stdout.readline()
         assert line, self.process.stderr.read()
         self.url = line.split(" at ")[1].split("/v2")[0]
