@@ -1,0 +1,78 @@
+"The panels as a person meets them: in JupyterLab, in Chromium, with the real state behind."
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import nbformat
+import pytest
+
+from conftest import wait_for
+from mlops_nb.kernels import warm_kernels
+from mlops_nb.workspace import Workspace, workflow
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+HOSTILE = "<img src=x onerror=\"document.title='broken into'\">"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    "A workspace with an evaluated model and a checked batch, and JupyterLab on it."
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / ".mlops").mkdir()
+    ws = Workspace(folder)
+    with warm_kernels():
+        ws.runs.run(workflow("train"), {"register_as": "tumour"})
+        ws.runs.run(workflow("evaluate"), {"model": "tumour@1"})
+        ws.models.promote("tumour@1")
+        ws.runs.run(workflow("score"), {"model": "tumour@production", "data": "tumours"})
+        ws.monitors["tumour"].check()
+        ws.runs.run(workflow("train"), {"register_as": "tumour", "rounds": 2})
+        ws.runs.run(workflow("evaluate"), {"model": "tumour@2"})
+    cells = [nbformat.v4.new_code_cell("from mlops_nb import Workspace\nws = Workspace()\nws.promotion_panel('tumour')"), nbformat.v4.new_code_cell("ws.monitoring_panel('tumour')")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}), folder / "panels.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (folder / "lab.log").open("w")
+    process = subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=t", f"--ServerApp.root_dir={folder}"], stdout=log, stderr=log, start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    def up() -> bool:
+        try: return urllib.request.urlopen(f"{url}/api?token=t", timeout=2).status == 200
+        except OSError: return False
+    try:
+        wait_for(up, 60, "JupyterLab")
+        yield ws, f"{url}/lab/tree/panels.ipynb?token=t"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def test_panels_show_the_state_and_act_by_the_gates(lab, chromium):
+    ws, url = lab
+    page = chromium.new_page(viewport={"width": 1400, "height": 1600})
+    page.set_default_timeout(60_000)
+    page.goto(url)
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    page.get_by_text("(ipykernel) | Idle").first.wait_for()  # the kernel is there
+    page.get_by_role("menuitem", name="Run").first.click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.get_by_text("Promotion of tumour").first.wait_for()
+    page.locator(".widget-dropdown select").first.select_option("tumour@2")
+    page.get_by_placeholder("why, for the audit trail").fill(HOSTILE)
+    page.get_by_role("button", name="Promote").click()
+    page.get_by_text("tumour@2 is not promoted to production").first.wait_for()  # the weaker one, with the gate's reason
+    assert ws.models["tumour@production"].version == 1
+    assert page.get_by_text("better than champion").is_visible()
+    page.get_by_text(HOSTILE).first.wait_for()  # in the history, as text
+    page.locator("input[list]").fill("staging")
+    page.locator("input[list]").press("Tab")
+    page.get_by_role("button", name="Promote").click()
+    wait_for(lambda: ws.models.get("tumour@staging"), what="the alias staging")
+    assert ws.models["tumour@staging"].version == 2 and page.title() != "broken into"
+    page.get_by_text("Monitoring of tumour@production").scroll_into_view_if_needed()
+    page.locator(".js-plotly-plot").first.wait_for()
+    assert page.get_by_text("Drift by feature (PSI)").first.is_visible()
+    page.screenshot(path=ws.root / "panels.png")
