@@ -53,7 +53,7 @@ def decide(self: Models,
     case = build_case(self, candidate, alias)
     findings = ask(gates_for(alias), case)
     against = [finding for finding in findings if finding.outcome in ("fail", "cannot tell")]
-    reason = "; ".join(f"{finding.gate} {'failed' if finding.outcome == 'fail' else 'cannot tell'}: {finding.message}" for finding in against) or f"all {len(findings)} gates passed"
+    reason = "; ".join(f"{finding.gate} {'failed' if finding.outcome == 'fail' else 'cannot tell'}: {finding.message}" for finding in against) or ("its one gate passed" if len(findings) == 1 else f"all {len(findings)} gates passed")
     return Decision(candidate.ref, alias, case.champion.ref if case.champion else None, not against, findings, reason)
 
 @patch

@@ -113,12 +113,12 @@ class MonitoringPanel(_Panel):
         self._monitor = Monitor(home, name, alias)
         self.shown = w.Dropdown(description="batch")
         self.said, self.breaches = w.HTML(), w.HTML()
-        layout = {"template": "plotly_white", "height": 360, "margin": {"l": 110, "r": 20, "t": 40, "b": 40}}
+        layout = {"template": "plotly_white", "height": 320, "margin": {"l": 140, "r": 20, "t": 40, "b": 40}}
         self.drift = go.FigureWidget(go.Bar(orientation="h", marker_color="#2563eb")).update_layout(**layout, title="Drift by feature (PSI)", yaxis_autorange="reversed")
         self.performance = go.FigureWidget(go.Scatter(mode="lines+markers", line_color="#2563eb")).update_layout(**layout, title="Performance as labels came", xaxis_type="category")
         self.check = w.Button(description="Check last batch", icon="search")
         self.retrain = w.Button(description="Retrain", icon="refresh", button_style="warning")
-        super().__init__(w.HTML(f"<h3 style='margin:0'>Monitoring of {escape(name)}@{escape(alias)}</h3>"), w.HBox([self.shown, self.check, self.retrain]), self.said, self.breaches, w.HBox([self.drift, self.performance]))
+        super().__init__(w.HTML(f"<h3 style='margin:0'>Monitoring of {escape(name)}@{escape(alias)}</h3>"), w.HBox([self.shown, self.check, self.retrain]), self.said, self.breaches, self.drift, self.performance)
         self._does(self.check, self._check)
         self.retrain.on_click(lambda _: self._retrain())
         self.shown.observe(lambda change: self._draw(), "value")
@@ -142,7 +142,8 @@ class MonitoringPanel(_Panel):
         with self.drift.batch_update(): self.drift.data[0].x, self.drift.data[0].y = [row["psi"] for row in rows], [row["column"] for row in rows]
         with self.performance.batch_update():
             if metric: self.performance.data[0].x, self.performance.data[0].y = [row["label"] for row in measured], [row["metrics"][metric]["value"] for row in measured]
-            self.performance.layout.yaxis.title = (metric or "no labels yet").replace("_", " ")
+            self.performance.layout.yaxis.title = (metric or "").replace("_", " ")
+            self.performance.layout.title = "Performance as labels came" if metric else "Performance: no labels have come yet"
 
     def _check(self) -> str:
         check = self._monitor.check()
