@@ -72,3 +72,9 @@ def test_wheel_ships_the_workflow_notebooks(tmp_path):
     subprocess.run([sys.executable, "-c", "import runpy, sys; sys.argv = ['setup.py', '-q', 'build']; runpy.run_path('setup.py', run_name='__main__')"], cwd=project, check=True, capture_output=True)
     built = {path.name for path in project.glob("build/lib/mlops_nb/workflows/*.ipynb")}
     assert built == {path.name for path in (ROOT / "nbs" / "workflows").glob("*.ipynb")}
+
+
+def test_no_file_of_the_house_is_over_a_megabyte():
+    "Saved outputs grow unseen: one plot drawn by a renderer that brings its own plotly.js is five."
+    parts = [ROOT / name for name in ("nbs", "mlops_nb", "tests", ".github", ".ci")]
+    assert [path.name for part in parts for path in part.rglob("*") if path.is_file() and ".mlops" not in path.parts and path.stat().st_size > 1_000_000] == []
