@@ -178,6 +178,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'mlops_nb.features.Transform.name': ('features.html#transform.name', 'mlops_nb/features.py'),
                                    'mlops_nb.features.Transform.source_digest': ( 'features.html#transform.source_digest',
                                                                                   'mlops_nb/features.py'),
+                                   'mlops_nb.features._source_of': ('features.html#_source_of', 'mlops_nb/features.py'),
                                    'mlops_nb.features.as_they_are': ('features.html#as_they_are', 'mlops_nb/features.py'),
                                    'mlops_nb.features.load_transform': ('features.html#load_transform', 'mlops_nb/features.py'),
                                    'mlops_nb.features.point_in_time': ('features.html#point_in_time', 'mlops_nb/features.py'),

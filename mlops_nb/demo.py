@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator
 
-from .core import BadParameter, Busy, RunFailed, write_whole
+from .core import BadParameter, Busy, Refused, RunFailed, write_whole
 from .kernels import warm_kernels
 from .pages import write_page
 from .runs import RunRecord
@@ -76,6 +76,7 @@ def live(
     first = f"{MODEL}@{trained.tags['registered']}"
     step("evaluate", "evaluate", {"model": first, "slices": ["carrier", "origin"]})
     say(_decided(step("promote", "promote", {"model": first, "comment": "the first model"})))
+    if ws.models.get(f"{MODEL}@production") is None: raise Refused(f"{first} did not pass its gates, so there is nothing to put to work: {ws.folder.parent} keeps its runs; mlops-nb model history {MODEL} tells what was found")
     for month in size.months:
         label = f"2013-{month:02}"
         if month != size.months[0]: ingested = step(f"{label} ingest", "flights", {"month": month, "share": size.share})

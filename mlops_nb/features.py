@@ -5,7 +5,7 @@
 # %% ../nbs/13_features.ipynb #91a25d96
 from __future__ import annotations
 
-import importlib, inspect, sys
+import importlib, sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -41,13 +41,15 @@ class Transform:
     "A function from raw rows to features, and the datasets that it joins."
     function: Callable[..., pd.DataFrame]
     tables: dict[str, str]  # dataset name by argument name
+    source: str|None        # SHA-256 of the file of its module, read when the function was made; None in a notebook
 
     @property
     def name(self) -> str: return f"{self.function.__module__}:{self.function.__qualname__}"
 
     def source_digest(self) -> str:
-        "SHA-256 of the source of the module that holds it: what the model package records."
-        return digest(inspect.getsource(inspect.getmodule(self.function)))
+        "SHA-256 of the source that this function was made from: what the model package records."
+        if self.source is None: raise MLOpsError(f"transform {self.name} lives in no module: mark its cell #| export, run nbdev-export, and name it package.module:function")
+        return self.source
 
     def __call__(self, rows: pd.DataFrame, **tables: pd.DataFrame) -> pd.DataFrame:
         features = self.function(rows, **tables)
@@ -58,7 +60,12 @@ def transform(
     **tables: str,  # dataset name by argument name
 ) -> Callable[[Callable], Transform]:
     "Mark a function of raw rows, and of the datasets named here, as one that makes features."
-    return lambda function: Transform(function, tables)
+    return lambda function: Transform(function, tables, _source_of(function.__module__))
+
+def _source_of(module: str) -> str|None:
+    "The digest of a module's file as it is now."
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return digest(Path(file)) if file and Path(file).is_file() else None
 
 @transform()
 def as_they_are(rows: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +81,11 @@ def load_transform(
     module, colon, function = name.partition(":")
     if not colon or not all(part.isidentifier() for part in (*module.split("."), function)): raise BadReference(f"{name!r} names no transform: write package.module:function")
     if root and str(root) not in sys.path: sys.path.insert(0, str(root))
-    try: found = getattr(importlib.import_module(module), function)
+    try:
+        found = getattr(importlib.import_module(module), function)
+        if hasattr(found, "source_digest") and found.source != _source_of(module):
+            importlib.invalidate_caches()
+            found = getattr(importlib.reload(sys.modules[module]), function)
     except ImportError as error: raise NotFound(f"transform {name}: {error}; export its notebook with nbdev-export, and run from the project's folder") from error
     except AttributeError as error: raise NotFound(f"transform {name}: {module} has no function {function!r}; is its cell marked #| export?") from error
     if not hasattr(found, "source_digest"): raise MLOpsError(f"transform {name}: {function} is not marked @transform()")

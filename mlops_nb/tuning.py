@@ -29,12 +29,10 @@ class Studies:
     def open(self,
         name: str,
         direction: str = "minimize",
-        seed: int = 0,  # of the sampler
     ) -> "optuna.Study":
         "A study to add trials to: the one of that name, or a new one."
         import optuna
-        return optuna.create_study(storage=self._storage(), study_name=check_name(name, "study"), direction=direction, load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(seed=seed, multivariate=False), pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=30))
+        return optuna.create_study(storage=self._storage(), study_name=check_name(name, "study"), direction=direction, load_if_exists=True, pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=30))
 
     def __getitem__(self, name: str) -> "optuna.Study":
         "A study that is there; raise `NotFound` with those there are."
@@ -55,13 +53,14 @@ def tune(
     data: TrainingData,
     n_trials: int,                 # in all: those the study has already count
     max_rounds: int = 400,
+    seed: int = 0,                 # of the sampler and of LightGBM
     **fixed: object,               # LightGBM parameters that are not tuned, such as num_threads
 ) -> dict[str, object]:            # the best trial's LightGBM parameters, and `rounds`
     "Tune LightGBM; take up the study where it was."
     import lightgbm, optuna
     matrix, labels = data.matrix(held_out=False)
     held, held_labels = data.matrix(held_out=True)
-    base = data.lightgbm_params(**fixed)
+    base = data.lightgbm_params(seed=seed, **fixed)
     train = lightgbm.Dataset(matrix, labels, params=base | {"feature_pre_filter": False}, free_raw_data=False).construct()
     valid = lightgbm.Dataset(held, held_labels, reference=train).construct()
 
@@ -82,8 +81,10 @@ def tune(
         trial.set_user_attr("rounds", booster.best_iteration)
         return booster.best_score["valid_0"][base["metric"]]
 
-    ended = sum(trial.state.is_finished() for trial in study.trials)
-    if ended < n_trials: study.optimize(objective, n_trials=n_trials - ended)
+    counted = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED  # what the sampler learns from; one that was interrupted is neither
+    while (ended := sum(trial.state in counted for trial in study.trials)) < n_trials:
+        study.sampler = optuna.samplers.TPESampler(seed=seed + ended)
+        study.optimize(objective, n_trials=1)
     return best_params(study)
 
 def best_params(study: "optuna.Study") -> dict[str, object]:

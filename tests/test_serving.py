@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from conftest import command, start, wait_for
+from mlops_nb import store as db
 from mlops_nb.scoring import Scorer
 from mlops_nb.workspace import Workspace, workflow
 
@@ -124,3 +125,36 @@ def test_open_address_without_a_key_and_a_taken_port_are_one_line(promoted):
         for words, says in ((["--host", "0.0.0.0"], "give a key"), (["--port", str(taken.getsockname()[1])], "is taken")):
             done = subprocess.run(command("serve", "tumour", *words), cwd=promoted.root, capture_output=True, text=True, timeout=60)
             assert done.returncode == 2 and says in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+TRANSFORM = """import pandas as pd
+from mlops_nb.features import transform
+
+@transform()
+def features(rows):
+    return rows[["mean radius"]] * {factor}
+"""
+
+
+def test_server_computes_features_with_the_code_its_version_was_trained_with(tmp_path):
+    "The file of the transform changes while the server lives, and a version trained with the new code is promoted."
+    (tmp_path / ".mlops").mkdir()
+    ws, source = Workspace(tmp_path), tmp_path / "tumour_features.py"
+    from mlops_nb.kernels import warm_kernels
+    with warm_kernels():
+        def trained(factor: int) -> str:
+            source.write_text(TRANSFORM.format(factor=factor))
+            done = ws.runs.run(workflow("train"), {"register_as": "tumour", "rounds": 20, "transform": "tumour_features:features"})
+            return f"tumour@{done.tags['registered']}"
+        first = trained(1)
+        ws.runs.run(workflow("evaluate"), {"model": first})
+        ws.models.promote(first)
+        running = Server(tmp_path)
+        try:
+            second = trained(-1)
+            with ws.store.write() as connection: connection.execute(db.aliases.update().values(version=2))  # whatever its gates say: this is about the server
+            wait_for(lambda: running.ask("/v2/models/tumour")[1].get("versions") == ["2"], what="the second version")
+            rows = ws.datasets["tumours"].read().drop(columns="benign").head(5)
+            served = running.ask("/v2/models/tumour/infer", request_of(rows))[1]
+            assert served["outputs"][0]["data"] == Scorer(ws, second).predict(rows)[0].prediction.tolist()
+        finally: running.process.kill()
