@@ -226,10 +226,11 @@ class Estimate(_Measured):
 def _estimate(
     value: float,
     replicates: np.ndarray,  # (n_boot,), NaN where undefined
+    confidence: float = CONFIDENCE,
 ) -> Estimate:
     replicates = replicates[~np.isnan(replicates)]
     if math.isnan(value) or not len(replicates): return Estimate(value)
-    low, high = np.quantile(replicates, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 # %% ../nbs/32_evaluation.ipynb #175d14d0
@@ -342,6 +343,7 @@ def compare(
     metric: str|None = None,     # the task's primary one by default
     n_boot: int = 500,           # replicates, 40 or more; fewer are drawn for very many rows
     seed: int = 0,               # the same seed gives the same bits
+    confidence: float = CONFIDENCE,  # of the interval; for k comparisons read together, 1 - (1 - CONFIDENCE) / k (Bonferroni)
 ) -> Comparison:
     "Paired bootstrap of the gain in one metric."
     metric = _metric(task, metric)
@@ -360,7 +362,7 @@ def compare(
     if reason: before = after = value = math.nan
     defined = replicates[~np.isnan(replicates)]
     p_better = math.nan if reason or not len(defined) else float((defined > 0).mean())
-    return Comparison(metric, len(y), before, after, _estimate(value, replicates), p_better, reason, len(replicates))
+    return Comparison(metric, len(y), before, after, _estimate(value, replicates, confidence), p_better, reason, len(replicates))
 
 # %% ../nbs/32_evaluation.ipynb #d34da948
 def base_rate_predictions(

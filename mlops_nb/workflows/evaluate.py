@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..core import NotFound
 from ..datasets import holdout_mask
-from ..evaluation import calibration, compare, evaluate
+from ..evaluation import CONFIDENCE, calibration, compare, evaluate
 from ..registry import ModelVersion
 from ..runs import Run
 from ..scoring import Scorer
@@ -67,17 +67,15 @@ def judge_slices(
     labels: np.ndarray, scores: np.ndarray, base: np.ndarray, task: str,
     columns: dict[str, pd.Series],
     min_rows: int = 200,
-    n_boot: int = 200,
+    n_boot: int = 2000,
 ) -> list[dict]:
-    "The primary metric of each slice with enough rows, and the gain over the base rate with its interval."
+    "The primary metric of each slice with enough rows, and the gain over the base rate with intervals that hold for all slices at once (Bonferroni)."
+    slices = [(name, value, rows) for name, values in columns.items() for value in sorted(values.unique()) if (rows := (values == value).to_numpy()).sum() >= min_rows]
     found = []
-    for name, values in columns.items():
-        for value in sorted(values.unique()):
-            rows = (values == value).to_numpy()
-            if rows.sum() < min_rows: continue
-            against = compare(labels[rows], base[rows], scores[rows], task, n_boot=n_boot)
-            found.append({"slice": f"{name}={value}", "column": name, "value": str(value), "n": int(rows.sum()), "metric": against.metric, "score": against.candidate,
-                          "gain": against.gain.value, "gain_low": against.gain.low, "gain_high": against.gain.high})
+    for name, value, rows in slices:
+        against = compare(labels[rows], base[rows], scores[rows], task, n_boot=n_boot, confidence=1 - (1 - CONFIDENCE) / len(slices))
+        found.append({"slice": f"{name}={value}", "column": name, "value": str(value), "n": int(rows.sum()), "metric": against.metric, "score": against.candidate,
+                      "gain": against.gain.value, "gain_low": against.gain.low, "gain_high": against.gain.high})
     return found
 
 def slice_plot(
