@@ -35,6 +35,7 @@ setup(
     extras_require={name: lines(extras[name]) for name in extras if name not in settings.defaults()},
     entry_points={"console_scripts": lines(meta["console_scripts"]),
                   "jupyter_client.kernel_provisioners": lines(meta["kernel_provisioners"]),
+                  "papermill.engine": lines(meta["papermill_engines"]),
                   "nbdev": [f"{meta['lib_path']}={meta['lib_path']}._modidx:d"]},
     cmdclass={"build_py": BuildWithNotebooks},
 )

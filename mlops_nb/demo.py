@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 from .core import BadParameter, Busy, Refused, RunFailed, write_whole
-from .kernels import warm_kernels
 from .pages import write_page
-from .runs import RunRecord
+from .records import RunRecord
 from .workspace import Workspace, workflow
 
 # %% auto #0
@@ -109,7 +108,7 @@ def demo(
             except RunFailed as error: on_done(name, error); raise
             on_done(name, ended)
             return ended
-        with warm_kernels(): report = live(ws, size, step, say)
+        report = live(ws, size, step, say)
         _write_pages(ws, folder/"runs", on_step)
         return write_whole(folder/"report.html", report.output("report.html").read_bytes())
 

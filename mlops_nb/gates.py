@@ -10,7 +10,8 @@ from typing import Callable
 
 from .core import RunFailed, Shown
 from .registry import Evaluation, Models, ModelVersion, evaluations
-from .runs import REPRODUCES, Runs
+from .records import REPRODUCES
+from .runs import Runs
 
 # %% auto #0
 __all__ = ['OUTCOMES', 'Gate', 'Finding', 'Case', 'gate', 'build_case', 'beats_base_rate', 'better_than_champion',
@@ -110,11 +111,8 @@ def repeat(
     "Execute a version's training run again: recorded source, parameters and inputs; nothing is registered."
     runs = Runs(models.home)
     original = runs[version.run_id]
-    name = original.notebook.replace("\\", "/").rpartition("/")[2] or "notebook.ipynb"
-    source = models.home.make(f"cache/{original.source}")/name
-    source.write_bytes(models.home.artifacts.bytes(original.source))
     params = original.params | ({"register_as": ""} if "register_as" in original.params else {})
-    return runs.run(source, params, tags={REPRODUCES: original.id}).id
+    return runs.run(runs.source(original), params, tags={REPRODUCES: original.id}).id
 
 @gate
 def reproducible(case: Case) -> tuple[str, str, dict]:

@@ -5,65 +5,22 @@
 # %% ../nbs/23_runs.ipynb #eb138dd5
 from __future__ import annotations
 
-import atexit, functools, json, math, os, platform, re, socket, subprocess, sys, threading, time
+import atexit, functools, json, logging, math, os, platform, socket, subprocess, sys, threading, time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable
 
 import sqlalchemy as sa
-from fastcore.basics import patch
 
 from . import store as db
-from .artifacts import Artifacts
-from .core import BadNotebook, BadParameter, NotFound, RunFailed, Shown, digest, iso, new_id, now, parse_reference, storage_errors
+from .core import BadNotebook, BadParameter, RunFailed, digest, iso, new_id, now, parse_reference, storage_errors
 from .datasets import Datasets, DatasetVersion, author
 from .home import Home
 from .parameters import check, parameters, read_notebook
+from .records import ENDED, REPRODUCES, Records, RunRecord, move
 
 # %% auto #0
-__all__ = ['REPRODUCES', 'STATUSES', 'ENDED', 'RunRecord', 'environment', 'git_state', 'Run', 'begin', 'current_run', 'Runs']
-
-# %% ../nbs/23_runs.ipynb #12f83e6f
-REPRODUCES = "reproduces"  # the tag of a run that repeats another: its identifier
-STATUSES = "queued", "running", "succeeded", "failed", "cancelled", "timeout", "lost"
-ENDED = STATUSES[2:]
-
-@dataclass(frozen=True)
-class RunRecord(Shown):
-    "What the store knows of one run."
-    id: str
-    notebook: str                 # its path, relative to the project folder where it lies in it
-    kind: str                     # batch | interactive
-    status: str                   # one of STATUSES
-    step: str|None                # the place it takes in a longer job, when it has one
-    params: dict[str, object]
-    metrics: dict[str, float]     # the last value of each
-    inputs: tuple[str, ...]       # references of the dataset and model versions it read
-    outputs: dict[str, str]       # artifact digest by name
-    tags: dict[str, str]
-    author: str
-    created: str
-    started: str|None
-    ended: str|None
-    error: dict|None              # cell, ename, evalue of what ended it
-    source: str|None              # artifact: the notebook as it was given
-    executed: str|None            # artifact: the notebook as it came out
-    environment: str|None         # artifact: Python, platform and every installed distribution
-    code: dict|None               # git commit of the project, and whether files differed from it
-    _artifacts: Artifacts = field(repr=False)
-
-    @property
-    def duration_s(self) -> float|None: return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.started)).total_seconds() if self.started and self.ended else None
-
-    def output(self, name: str) -> Path:
-        "A local file with an output's content; raise `NotFound` with the names there are."
-        if name not in self.outputs: raise NotFound(f"run {self.id} has no output {name!r}; it has {', '.join(sorted(self.outputs)) or 'none'}")
-        return self._artifacts.path(self.outputs[name])
-
-    def read_json(self, name: str) -> object:
-        "An output that was saved as a dictionary or list."
-        return json.loads(self.output(name).read_bytes())
+__all__ = ['RETAKEN', 'environment', 'git_state', 'Run', 'begin', 'current_run', 'Job', 'Runs']
 
 # %% ../nbs/23_runs.ipynb #5dd19a8c
 @functools.cache
@@ -73,6 +30,10 @@ def environment() -> dict:
     return {"python": platform.python_version(), "platform": platform.platform(), "cores": os.cpu_count(),
             "packages": dict(sorted({dist.name.lower(): dist.version for dist in distributions() if dist.name}.items()))}
 
+@functools.lru_cache(maxsize=8)
+def _kept_environment(artifacts: "Artifacts") -> str:
+    return artifacts.put(json.dumps(environment()).encode())
+
 def git_state(
     folder: Path,
 ) -> dict|None:  # commit and whether tracked files differ from it; None outside a repository
@@ -81,16 +42,111 @@ def git_state(
     try: return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.SubprocessError): return None  # no git, no repository, or no commit in it: there is no state to record
 
+# %% ../nbs/23_runs.ipynb #ae86c69e
+_BEAT_S, _DELAY_S = 5, 0.2
+_log = logging.getLogger(__name__)
+
+class _Writer:
+    "Writes metrics and heartbeats of all runs of this process."
+
+    def __init__(self):
+        self._forget()
+        os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._forget)
+
+    def _forget(self):
+        self._lock, self._writing, self._wake = threading.Lock(), threading.RLock(), threading.Event()
+        self._values, self._jobs, self._alive, self._thread = {}, [], {}, None
+
+    def _before_fork(self):
+        self.flush()
+        self._writing.acquire(); self._lock.acquire()
+
+    def _after_fork(self):
+        self._lock.release(); self._writing.release()
+
+    def beat(self, store: db.Store, id: str):
+        "Beat for a run until it is `still`."
+        with self._lock: self._alive[id] = store; self._go()
+
+    def still(self, id: str):
+        with self._lock: self._alive.pop(id, None)
+
+    def put(self, store: db.Store, rows: list[dict]):
+        "Values of metrics, to be written soon."
+        with self._lock: self._values.setdefault(store, []).extend(rows); self._go()
+        self._wake.set()
+
+    def soon(self, job: Callable[[], None]):
+        "Something to do soon that nobody waits for."
+        with self._lock: self._jobs.append(job); self._go()
+        self._wake.set()
+
+    def _go(self):
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="mlops-nb-writer", daemon=True)
+            self._thread.start()
+
+    def flush(self):
+        "Write all that was put down; what cannot be written stays put down, and the reason is raised."
+        with self._writing:
+            with self._lock: jobs, self._jobs, values, self._values = self._jobs, [], self._values, {}
+            try:
+                while jobs: jobs[0](); jobs.pop(0)
+                for store in list(values):
+                    _write_metrics(store, values[store])
+                    del values[store]
+            finally:
+                if jobs or values:
+                    with self._lock:
+                        self._jobs = jobs + self._jobs
+                        for store, rows in values.items(): self._values[store] = rows + self._values.get(store, [])
+
+    def _work(self):
+        pause, beaten = threading.Event(), time.monotonic()
+        while True:
+            if self._wake.wait(max(0, beaten + _BEAT_S - time.monotonic())):
+                pause.wait(_DELAY_S)
+                self._wake.clear()
+            try:
+                self.flush()
+                if time.monotonic() >= beaten + _BEAT_S:
+                    beaten = time.monotonic()
+                    with self._lock: alive = list(self._alive.items())
+                    for id, store in alive:
+                        with store.write() as connection: connection.execute(sa.update(db.runs).filter_by(id=id).values(heartbeat=iso(now())))
+            except Exception as error:
+                _log.warning("will try again: %s", error)  # what was put down is kept, and raised to whoever asks for it to be written
+                pause.wait(1); self._wake.set()
+
+def _write_metrics(store: db.Store, rows: list[dict]):
+    from sqlalchemy.dialects import postgresql, sqlite
+    with store.write() as connection:
+        insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(db.metrics)
+        connection.execute(sa.insert(db.metric_history), rows)
+        connection.execute(insert.on_conflict_do_update(index_elements=["run_id", "name"], set_={"value": insert.excluded.value}),
+            list({(row["run_id"], row["name"]): {key: row[key] for key in ("run_id", "name", "value")} for row in rows}.values()))
+
+_writer = _Writer()
+atexit.register(_writer.flush)
+
 # %% ../nbs/23_runs.ipynb #2c554b11
 class Run:
     "The handle of a run at work: what it reads, measures and makes."
 
-    def __init__(self, home: Home, id: str): self.home, self.id, self._steps = home, id, {}
+    def __init__(self,
+        home: Home,
+        id: str|None,  # that of the environment when not given: a kernel that is forked goes on as another run
+    ): self.home, self._id, self._steps = home, id, {}
+
+    @property
+    def id(self) -> str: return self._id or os.environ["MLOPS_RUN"]
 
     def __repr__(self) -> str: return f"Run({self.id!r})"
 
     @property
-    def record(self) -> RunRecord: return Runs(self.home)[self.id]
+    def record(self) -> RunRecord:
+        _writer.flush()
+        return Records(self.home)[self.id]
 
     def use(self,
         what: str|DatasetVersion|object,  # a dataset reference, or a dataset or model version
@@ -113,18 +169,16 @@ class Run:
         step: int|None = None,                 # counted from 0 by name when not given
         **more: float,
     ) -> None:
-        "Record metrics: every value is kept, the last one stands for the run. Raise `BadParameter` for what is no finite number."
+        "Record metrics: every value is kept, the last one stands for the run; written within a fifth of a second. Raise `BadParameter` for what is no finite number."
         values = {name: float(value) for name, value in ((values or {}) | more).items()}
         odd = [f"{name}={value}" for name, value in values.items() if not math.isfinite(value)]
         if odd: raise BadParameter(f"{', '.join(odd)}: a metric is a finite number; leave out what is not defined")
         if not values: return
-        moment = iso(now())
-        with self.home.store.write() as connection:
-            for name, value in values.items():
-                self._steps[name] = step if step is not None else self._steps.get(name, -1) + 1
-                connection.execute(sa.insert(db.metric_history), dict(run_id=self.id, name=name, step=self._steps[name], value=value, time=moment))
-                if not connection.execute(sa.update(db.metrics).filter_by(run_id=self.id, name=name).values(value=value)).rowcount:
-                    connection.execute(sa.insert(db.metrics), dict(run_id=self.id, name=name, value=value))
+        moment, id, rows = iso(now()), self.id, []
+        for name, value in values.items():
+            self._steps[name] = step if step is not None else self._steps.get(name, -1) + 1
+            rows.append(dict(run_id=id, name=name, step=self._steps[name], value=value, time=moment))
+        _writer.put(self.home.store, rows)
 
     def save(self,
         name: str,                         # what it is called in the run; the last one of a name counts
@@ -147,38 +201,16 @@ class Run:
             old = connection.execute(sa.select(db.runs.c.tags).filter_by(id=self.id)).scalar()
             connection.execute(sa.update(db.runs).filter_by(id=self.id).values(tags=old | {key: str(value) for key, value in tags.items()}))
 
+    def end(self, status: str = "succeeded") -> None:
+        "End a run that was begun with `begin`; one that ended already stays as it is."
+        if status not in ENDED: raise BadParameter(f"a run ends as one of {', '.join(ENDED)}, not as {status!r}")
+        _writer.flush()
+        _writer.still(self.id)
+        move(self.home.store, self.id, status)
+
     def _repr_html_(self) -> str: return self.record._repr_html_()
 
 # %% ../nbs/23_runs.ipynb #28c78b66
-_BEAT_S, _LOST_S = 5, 30
-
-class _Heart:
-    "Beats for the runs of this process."
-    def __init__(self): self._alive, self._lock, self._thread = {}, threading.Lock(), None
-
-    def add(self, store: db.Store, id: str):
-        with self._lock:
-            self._alive[id] = store
-            if self._thread is None: self._thread = threading.Thread(target=self._beat, name="mlops-nb-heart", daemon=True); self._thread.start()
-
-    def remove(self, id: str):
-        with self._lock: self._alive.pop(id, None)
-
-    def _beat(self):
-        pause = threading.Event()
-        while not pause.wait(_BEAT_S):
-            with self._lock: alive = list(self._alive.items())
-            for id, store in alive:
-                with store.write() as connection: connection.execute(sa.update(db.runs).filter_by(id=id).values(heartbeat=iso(now())))
-
-_heart = _Heart()
-
-def _move(store: db.Store, id: str, status: str, **values) -> bool:
-    "Move an open run to a status; false when it had ended already."
-    ended = {"ended": iso(now())} if status in ENDED else {}
-    with store.write() as connection:
-        return bool(connection.execute(sa.update(db.runs).where(db.runs.c.id == id, db.runs.c.status.not_in(ENDED)).values(status=status, **values, **ended)).rowcount)
-
 def begin(
     home: Home,
     notebook: str,                          # its path, relative to the project folder where it lies in it
@@ -187,16 +219,20 @@ def begin(
     given: dict[str, object]|None = None,   # parameters by name
     step: str|None = None,
     tags: dict[str, str]|None = None,
+    status: str = "running",                # or queued
 ) -> Run:
-    "Record a run that starts now, and beat for it."
+    "Record a run, and beat for it."
     id, moment = new_id(), iso(now())
-    kept = home.artifacts.put(json.dumps(environment()).encode())
-    row = dict(id=id, notebook=notebook, kind=kind, status="running", step=step, source=source, author=author(), host=socket.gethostname(), pid=os.getpid(),
-        created=moment, started=moment, heartbeat=moment, environment=kept, code=git_state(home.root), tags=tags or {})
+    row = dict(id=id, notebook=notebook, kind=kind, status=status, step=step, source=source, author=author(), host=socket.gethostname(), pid=os.getpid(),
+        created=moment, started=moment if status == "running" else None, heartbeat=moment, environment=_kept_environment(home.artifacts), tags=tags or {})
     with home.store.write() as connection:
         connection.execute(sa.insert(db.runs), row)
-        for name, value in (given or {}).items(): connection.execute(sa.insert(db.params), dict(run_id=id, name=name, value=value, number=float(value) if isinstance(value, (int, float)) else None))
-    _heart.add(home.store, id)
+        if given: connection.execute(sa.insert(db.params), [dict(run_id=id, name=name, value=value, number=float(value) if isinstance(value, (int, float)) else None) for name, value in given.items()])
+    _writer.beat(home.store, id)
+    def note_code():
+        if (code := git_state(home.root)) is None: return
+        with home.store.write() as connection: connection.execute(sa.update(db.runs).filter_by(id=id).values(code=code))
+    _writer.soon(note_code)
     return Run(home, id)
 
 # %% ../nbs/23_runs.ipynb #31f7d37a
@@ -207,7 +243,7 @@ def current_run() -> Run:
     global _current
     if _current is None:
         home, id = Home(), os.environ.get("MLOPS_RUN")
-        _current = Run(home, id) if id else _begin_interactive(home)
+        _current = Run(home, None) if id else _begin_interactive(home)
     return _current
 
 def _begin_interactive(home: Home) -> Run:
@@ -219,8 +255,9 @@ def _begin_interactive(home: Home) -> Run:
         given = {p.name: getattr(main, p.name) for p in parameters(notebook) if isinstance(getattr(main, p.name, None), (str, int, float, bool, list, dict, type(None)))}
     run = begin(home, _within(Path(path), home.root) if path else "interactive", "interactive", source, given)
     def end():
-        _heart.remove(run.id)
-        _move(home.store, run.id, "succeeded", **({"executed": home.artifacts.put(Path(path))} if source and Path(path).is_file() else {}))
+        if source and Path(path).is_file():
+            with home.store.write() as connection: connection.execute(sa.update(db.runs).filter_by(id=run.id).values(executed=home.artifacts.put(Path(path))))
+        run.end()
     atexit.register(end)
     return run
 
@@ -229,13 +266,26 @@ def _within(path: Path, root: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 # %% ../nbs/23_runs.ipynb #41c626db
-class Runs:
+@dataclass(frozen=True)
+class Job:
+    "A run that is recorded and waits for someone to carry it out; JSON-ready."
+    id: str
+    path: str                       # of the notebook where it was prepared
+    source: str                     # its digest
+    given: dict[str, object] = field(default_factory=dict)
+    timeout_s: float|None = None    # for a cell
+    run_timeout_s: float|None = None
+    kernel: str = "warm"            # or fresh
+
+class Runs(Records):
     "The runs of a workspace: execute, find, compare."
 
     def __init__(self,
         home: Home,
         on_end: Callable[[str], None]|None = None,  # called with the identifier of each batch run that ended
-    ): self.home, self._on_end = home, on_end
+    ):
+        super().__init__(home)
+        self._on_end, self._at_work, self._cancelled = on_end, {}, set()
 
     def execute(self, notebook: str|Path, **params: object) -> RunRecord:
         "Execute a notebook with parameters written as keywords; see `run`."
@@ -248,30 +298,74 @@ class Runs:
         step: str|None = None,                  # the place it takes in a longer job
         tags: dict[str, str]|None = None,
         timeout_s: float|None = None,           # for a cell
+        run_timeout_s: float|None = None,       # for all cells together
+        kernel: str = "warm",                   # forked from a process that has the imports; or `fresh`, a new Python
         on_cell: Callable[[int, int], None] = lambda at, of: None,  # progress: the cell's position and the number of cells
     ) -> RunRecord:                             # status `succeeded`
         "Execute and record a notebook; raise `BadNotebook` or `BadParameter` before it starts, `RunFailed` when it does not succeed."
+        return self.carry_out(self.prepare(notebook, params, step, tags, timeout_s, run_timeout_s, kernel), out, on_cell)
+
+    def prepare(self, notebook: str|Path, params: dict[str, object]|None = None, step: str|None = None, tags: dict[str, str]|None = None,
+        timeout_s: float|None = None, run_timeout_s: float|None = None, kernel: str = "warm",
+    ) -> Job:
+        "Check what `run` is given, and record it as `queued`."
         path = Path(notebook)
         given = check(parsed := read_notebook(path), params or {})
-        defaults = _defaults(parsed)
+        if kernel not in ("warm", "fresh"): raise BadParameter(f"kernel={kernel!r}: warm or fresh")
         source = self.home.artifacts.put(path)
-        live = self.home.make("runs")
-        id = begin(self.home, _within(path, self.home.root), "batch", source, defaults | given, step, tags).id
-        target = live/f"{id}.ipynb"
+        self.home.make("runs")
+        id = begin(self.home, _within(path, self.home.root), "batch", source, _defaults(parsed) | given, step, tags, status="queued").id
+        return Job(id, str(path.absolute()), source, given, timeout_s, run_timeout_s, kernel)
+
+    def carry_out(self,
+        job: Job,
+        out: Path|None = None,
+        on_cell: Callable[[int, int], None] = lambda at, of: None,
+        again: bool = False,   # also when another process had begun it and is gone
+        **engine: object,      # options of `kernels.WarmEngine`
+    ) -> RunRecord:
+        "Execute a prepared job; see `run`."
+        self._claim(job, again)
+        target = self.home.make("runs")/f"{job.id}.ipynb"
         status, error = "failed", None
         try:
-            error = self._execute(path, target, given, id, timeout_s, on_cell)
-            status = "timeout" if error and error["ename"] == "CellTimeoutError" else "failed" if error else "succeeded"
+            error = self._execute(job, target, on_cell, engine)
+            status = "cancelled" if error and job.id in self._cancelled else "timeout" if error and error["ename"] == "CellTimeoutError" else "failed" if error else "succeeded"
         except (KeyboardInterrupt, SystemExit): status = "cancelled"; raise
         except Exception as problem: error = {"cell": None, "ename": type(problem).__name__, "evalue": str(problem)}; raise
         finally:
-            _heart.remove(id)
-            executed = self.home.artifacts.put(target) if target.is_file() else None
-            _move(self.home.store, id, status, error=error, executed=executed)
-            if out and executed: _copy(target, Path(out))
-            if self._on_end: self._on_end(id)
-        if error: raise RunFailed(f"{path.name} {status} in {_where(error)}: {error['ename']}: {_short(error['evalue'])} (run {id}; its executed cells: {_within(target, Path.cwd())})")
-        return self[id]
+            self._at_work.pop(job.id, None)
+            self._finish(job.id, status, error, target)
+            if out and target.is_file(): _copy(target, Path(out))
+        if error: raise self._failure(job, status, error)
+        return self[job.id]
+
+    def _claim(self, job: Job, again: bool):
+        mine = dict(status="running", host=socket.gethostname(), pid=os.getpid(), started=iso(now()), heartbeat=iso(now()), ended=None, error=None)
+        with self.home.store.write() as connection:
+            found = connection.execute(sa.select(db.runs.c.status, db.runs.c.tags).where(db.runs.c.id == job.id)).mappings().one()
+            retaken = again and found["status"] in ("running", "lost") and RETAKEN not in found["tags"]
+            if found["status"] != "queued" and not retaken: raise RunFailed(f"run {job.id} is {found['status']}: it cannot be carried out" + (" a third time" if RETAKEN in found["tags"] else ""))
+            connection.execute(sa.update(db.runs).where(db.runs.c.id == job.id).values(**mine, tags=found["tags"] | ({RETAKEN: "1"} if retaken else {})))
+            if retaken:
+                for table in db.metrics, db.metric_history, db.run_inputs, db.run_outputs: connection.execute(sa.delete(table).where(table.c.run_id == job.id))
+        _writer.beat(self.home.store, job.id)
+
+    def _finish(self, id: str, status: str, error: dict|None, target: Path):
+        _writer.flush()
+        _writer.still(id)
+        move(self.home.store, id, status, error=error, executed=self.home.artifacts.put(target) if target.is_file() else None)
+        if self._on_end: self._on_end(id)
+
+    def _failure(self, job: Job, status: str, error: dict) -> RunFailed:
+        failure = RunFailed(f"{Path(job.path).name} {status} in {_where(error)}: {error['ename']}: {_short(error['evalue'])} (run {job.id}; its executed cells: {_within(self.home.folder/'runs'/f'{job.id}.ipynb', Path.cwd())})")
+        failure.id = job.id
+        return failure
+
+    def cancel(self) -> None:
+        "End the runs that this object has at work in other threads: they become `cancelled`, with the cells they had executed."
+        self._cancelled |= self._at_work.keys()
+        for client in list(self._at_work.values()): client.end_now()
 
     def once(self,
         step: str,                              # names the place in the job
@@ -285,24 +379,44 @@ class Runs:
         done = [run for run in self.search(f"step = '{step}' and status = succeeded") if run.source == source and run.params == wanted]
         return done[0] if done else self.run(notebook, params, step=step, **how)
 
-    def _execute(self, path: Path, target: Path, given: dict, id: str, timeout_s: float|None, on_cell) -> dict|None:
+    def source(self,
+        id_or_job: "RunRecord|Job",
+    ) -> Path:
+        "The notebook of a run as it was given, under its own name."
+        name = Path(getattr(id_or_job, "path", None) or id_or_job.notebook.replace("\\", "/")).name or "notebook.ipynb"
+        path = self.home.make(f"cache/{id_or_job.source}")/name
+        if not path.is_file(): path.write_bytes(self.home.artifacts.bytes(id_or_job.source))
+        return path
+
+    def _execute(self, job: Job, target: Path, on_cell, engine: dict) -> dict|None:
         "Let papermill execute; return what a cell raised."
         from jupyter_client.kernelspec import NoSuchKernel
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
         from papermill import PapermillExecutionError, execute_notebook
-        from mlops_nb.kernels import RecordedEngine
-        at = [None]
+        from mlops_nb.kernels import WarmEngine
+        at, began, path = [None], time.monotonic(), Path(job.path)
+        if not path.is_file() or digest(path) != job.source: path = self.source(job)  # what was recorded is what runs
         def cell(position: int, of: int): at[0] = position; on_cell(position, of)
-        variables = {"PLOTLY_RENDERER": "plotly_mimetype"} | os.environ | self.home.environment() | {"MLOPS_RUN": id}  # plots as data, not a copy of plotly.js each
+        def kernel(client): self._at_work[job.id] = client
         try:
-            with storage_errors(target): execute_notebook(str(path), str(target), given, engine_name=RecordedEngine.name, progress_bar=False,
-                environment=variables, folder=str(self.home.root), on_cell=cell, execution_timeout=timeout_s)
+            with storage_errors(target): execute_notebook(str(path), str(target), job.given, engine_name=WarmEngine.name, progress_bar=False, log=_quiet,
+                environment=_variables(self.home) | {"MLOPS_RUN": job.id}, folder=str(self.home.root), on_cell=cell, on_kernel=kernel, warm=job.kernel == "warm", execution_timeout=job.timeout_s, run_timeout=job.run_timeout_s, **engine)
         except PapermillExecutionError as error: return {"cell": error.cell_index, "ename": error.ename, "evalue": error.evalue}
-        except CellTimeoutError: return {"cell": at[0], "ename": "CellTimeoutError", "evalue": f"the cell took over {timeout_s:g} s"}
-        except DeadKernelError: return {"cell": at[0], "ename": "DeadKernelError", "evalue": "the kernel process died (killed, or out of memory)"}
-        except NoSuchKernel as error: raise BadNotebook(f"{path}: it asks for the kernel {error.name!r}, which is not installed here; jupyter kernelspec list shows those that are") from error
+        except CellTimeoutError:
+            whole = job.run_timeout_s is not None and time.monotonic() - began >= job.run_timeout_s
+            return {"cell": at[0], "ename": "CellTimeoutError", "evalue": f"the run took over {job.run_timeout_s:g} s" if whole else f"the cell took over {job.timeout_s:g} s"}
+        except DeadKernelError as error: return {"cell": at[0], "ename": "DeadKernelError", "evalue": str(error)}
+        except NoSuchKernel as error: raise BadNotebook(f"{job.path}: it asks for the kernel {error.name!r}, which is not installed here; jupyter kernelspec list shows those that are") from error
 
 # %% ../nbs/23_runs.ipynb #65dbad75
+RETAKEN = "retaken"  # the tag of a run that was begun again, after the process that had begun it was killed
+_quiet = logging.getLogger(f"{__name__}.cells")  # a failing cell is told once, by the run, and not by nbclient too
+_quiet.setLevel(logging.CRITICAL)
+
+def _variables(home: Home) -> dict[str, str]:
+    "The environment of a run's kernel; plots are kept as data, not with a copy of plotly.js each."
+    return {"PLOTLY_RENDERER": "plotly_mimetype"} | os.environ | home.environment()
+
 def _where(error: dict) -> str: return "its kernel" if error["cell"] is None else f"cell {error['cell']}"
 def _short(text: str) -> str: return text if len(text) <= 500 else text[:500] + "…"
 
@@ -314,98 +428,3 @@ def _copy(source: Path, target: Path):
     with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(source.read_bytes())
-
-# %% ../nbs/23_runs.ipynb #855e20bb
-_TERM = re.compile(r"\s*(params|metrics|tags)?\.?([A-Za-z_][\w-]*)\s*(<=|>=|!=|=|<|>)\s*('[^']*'|\"[^\"]*\"|[^\s]+)\s*")
-_FIELDS = "id", "notebook", "kind", "status", "step", "author", "created", "started", "ended"
-_COMPARE = {"=": "__eq__", "!=": "__ne__", "<": "__lt__", ">": "__gt__", "<=": "__le__", ">=": "__ge__"}
-
-def _condition(term: str) -> sa.ColumnElement:
-    found = _TERM.fullmatch(term)
-    if not found: raise BadParameter(f"{term.strip()!r} is no condition: write FIELD OP VALUE, such as metrics.log_loss < 0.5, params.num_leaves = 63 or status = failed, joined by 'and'")
-    table, name, operator, text = found.groups()
-    value = text[1:-1] if text[0] in "'\"" else text
-    try: number = float(value) if text == value else None
-    except ValueError: number = None
-    if table == "tags": return sa.cast(db.runs.c.tags, sa.Text).contains(f'"{name}":{json.dumps(value)}', autoescape=True) if operator == "=" else _refuse(f"tags.{name}: only = is understood")
-    if table:
-        side = getattr(db, table)
-        column = side.c.value if table == "metrics" else side.c.number if number is not None else side.c.value
-        compared = getattr(column, _COMPARE[operator])(number if number is not None else value)
-        return sa.exists().where(side.c.run_id == db.runs.c.id, side.c.name == name, compared)
-    if name not in _FIELDS: _refuse(f"{name!r} is no field of a run: {', '.join(_FIELDS)}, params.NAME, metrics.NAME, tags.NAME")
-    return getattr(db.runs.c[name], _COMPARE[operator])(value)
-
-def _refuse(message: str): raise BadParameter(message)
-
-# %% ../nbs/23_runs.ipynb #f45b9576
-@patch
-def search(self: Runs,
-    where: str = "",         # e.g. `metrics.log_loss < 0.5 and params.num_leaves = 63`
-    order_by: str = "-id",   # a field or `metrics.NAME` or `params.NAME`; with `-` in front: the largest first
-    limit: int|None = None,
-) -> list[RunRecord]:
-    "The runs that meet every condition; raise `BadParameter` for a condition that is not understood."
-    self.mark_lost()
-    query = sa.select(db.runs)
-    for term in re.split(r"\s+and\s+", where.strip()) if where.strip() else []: query = query.where(_condition(term))
-    table, _, name = order_by.removeprefix("-").rpartition(".")
-    if table in ("metrics", "params"):
-        side = getattr(db, table).alias()
-        key = side.c.value if table == "metrics" else side.c.number
-        query = query.outerjoin(side, sa.and_(side.c.run_id == db.runs.c.id, side.c.name == name))
-    elif not table and name in _FIELDS: key = db.runs.c[name]
-    else: _refuse(f"cannot order by {order_by!r}: a field ({', '.join(_FIELDS)}), metrics.NAME or params.NAME")
-    query = query.order_by((key.desc() if order_by.startswith("-") else key.asc()).nulls_last(), db.runs.c.id.desc())
-    return self._records(query.limit(limit))
-
-@patch
-def _records(self: Runs, query: sa.Select) -> list[RunRecord]:
-    rows = self.home.store.rows(query)
-    ids = [row["id"] for row in rows]
-    def of(table: sa.Table) -> dict[str, list[dict]]:
-        found = {id: [] for id in ids}
-        for start in range(0, len(ids), 500):
-            for row in self.home.store.rows(sa.select(table).where(table.c.run_id.in_(ids[start:start + 500]))): found[row["run_id"]].append(row)
-        return found
-    given, measured, read, made = of(db.params), of(db.metrics), of(db.run_inputs), of(db.run_outputs)
-    return [RunRecord(row["id"], row["notebook"], row["kind"], row["status"], row["step"], {r["name"]: r["value"] for r in given[row["id"]]},
-        {r["name"]: r["value"] for r in measured[row["id"]]}, tuple(f"{r['name']}@{r['version']}" for r in read[row["id"]]), {r["name"]: r["digest"] for r in made[row["id"]]},
-        row["tags"], row["author"], row["created"], row["started"], row["ended"], row["error"], row["source"], row["executed"], row["environment"], row["code"], self.home.artifacts) for row in rows]
-
-@patch
-def __getitem__(self: Runs,
-    id: str,  # whole, or an unambiguous beginning
-) -> RunRecord:
-    "One run; raise `NotFound` when there is none, or more than one."
-    found = self._records(sa.select(db.runs).where(db.runs.c.id.startswith(id, autoescape=True)).limit(2)) if id else []
-    if len(found) == 1: return found[0]
-    raise NotFound(f"there is no run {id!r}: mlops-nb runs ls lists them" if not found else f"{id!r} begins the names of several runs: write more of it")
-
-@patch
-def history(self: Runs,
-    id: str,
-) -> list[tuple[str, int, float]]:  # name, step, value, in the order of logging
-    "Every value that a run logged."
-    return [(row["name"], row["step"], row["value"]) for row in self.home.store.rows(sa.select(db.metric_history).filter_by(run_id=id).order_by(db.metric_history.c.id))]
-
-@patch
-def compare(self: Runs, ids: Iterable[str]) -> "pd.DataFrame":
-    "Parameters and metrics of runs, a column a run: rows that differ first."
-    import pandas as pd
-    table = pd.DataFrame({run.id: {f"params.{k}": v for k, v in run.params.items()} | {f"metrics.{k}": v for k, v in run.metrics.items()} for run in map(self.__getitem__, ids)}, dtype=object)
-    return table.loc[sorted(table.index, key=lambda name: table.loc[name].astype(str).nunique() == 1)]
-
-@patch
-def mark_lost(self: Runs) -> list[str]:
-    "Mark runs whose process is gone, and keep what they had executed; return their identifiers."
-    import psutil
-    late = iso(now() - timedelta(seconds=_LOST_S))
-    lost = []
-    for row in self.home.store.rows(sa.select(db.runs).where(db.runs.c.status.not_in(ENDED))):
-        gone = row["host"] == socket.gethostname() and not psutil.pid_exists(row["pid"])
-        if not gone and row["heartbeat"] > late: continue
-        partly = self.home.folder/"runs"/f"{row['id']}.ipynb"
-        if _move(self.home.store, row["id"], "lost", error={"cell": None, "ename": "Lost", "evalue": f"process {row['pid']} on {row['host']} is gone"},
-                 executed=self.home.artifacts.put(partly) if partly.is_file() else None): lost.append(row["id"])
-    return lost

@@ -5,7 +5,7 @@
 # %% ../nbs/02_store.ipynb #50b19e64
 from __future__ import annotations
 
-import contextlib, json, random, threading, time
+import contextlib, json, os, random, threading, time, weakref
 from pathlib import Path
 from typing import Iterator
 
@@ -37,11 +37,11 @@ def _must(name: str, kind=Text, **more) -> Column: return Column(name, kind, nul
 runs = _table("runs", _key("id"), _must("notebook"), _must("kind"), _must("status"), Column("step", Text), Column("source", Text), Column("executed", Text),
     _must("author"), _must("host"), _must("pid", Integer), _must("created"), Column("started", Text), Column("ended", Text), Column("heartbeat", Text),
     Column("error", Json), Column("environment", Text), Column("code", Json), _must("tags", Json), Column("mirrored", Text),
-    Index("runs_by_status", "status"), Index("runs_by_step", "step"))
+    Index("runs_by_ended", "ended"), Index("runs_by_step", "step"), Index("runs_by_created", "created", "id"))
 params = _table("params", _key("run_id"), _key("name"), _must("value", Json), Column("number", Float),
-    ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("params_by_number", "name", "number"))
+    ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("params_by_number", "name", "number", "run_id"), Index("params_by_value", "name", "value", "run_id"))
 metrics = _table("metrics", _key("run_id"), _key("name"), _must("value", Float),
-    ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("metrics_by_value", "name", "value"))
+    ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("metrics_by_value", "name", "value", "run_id"))
 metric_history = _table("metric_history", _key("id", Integer), _must("run_id"), _must("name"), _must("step", Integer), _must("value", Float), _must("time"),
     ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("history_by_run", "run_id", "name", "step"))
 run_inputs = _table("run_inputs", _key("run_id"), _key("kind"), _key("name"), _key("version", Integer),
@@ -105,6 +105,16 @@ def _begin(engine: sa.Engine, writes: bool) -> Iterator[Connection]:
             time.sleep(random.uniform(0.005, 0.05))
     with connection, transaction: yield connection
 
+_stores: "weakref.WeakSet[Store]" = weakref.WeakSet()
+_of_a_parent = []  # connections that were opened before a fork: the child neither uses nor closes them
+
+def _forget_connections():
+    for store in _stores:
+        _of_a_parent.append(store._engine)
+        store._engine, store._opening = None, threading.Lock()
+
+os.register_at_fork(after_in_child=_forget_connections)
+
 class Store:
     "The metadata database of a workspace."
 
@@ -113,6 +123,7 @@ class Store:
     ):
         self.url = str(url) if "://" in str(url) else f"sqlite:///{Path(url).absolute()}"
         self._engine, self._opening = None, threading.Lock()
+        _stores.add(self)
 
     def __repr__(self) -> str: return f"Store({sa.make_url(self.url).render_as_string()!r})"
 

@@ -12,7 +12,8 @@ from typing import Callable
 
 from .core import BadParameter, RunFailed, new_id
 from .parameters import check, read_notebook
-from .runs import RunRecord, Runs
+from .records import RunRecord
+from .runs import Runs
 
 # %% auto #0
 __all__ = ['SWEEP', 'grid', 'sweep']

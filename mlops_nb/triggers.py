@@ -12,7 +12,8 @@ from .core import BadReference, NotFound, parse_reference
 from .datasets import Datasets
 from .monitoring import Check, Monitor
 from .registry import Models
-from .runs import RunRecord, Runs
+from .records import RunRecord
+from .runs import Runs
 
 # %% auto #0
 __all__ = ['retrain_params', 'retrain', 'due', 'is_news', 'answer']

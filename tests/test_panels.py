@@ -10,7 +10,6 @@ import nbformat
 import pytest
 
 from conftest import wait_for
-from mlops_nb.kernels import warm_kernels
 from mlops_nb.workspace import Workspace, workflow
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -23,14 +22,13 @@ def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     (folder / ".mlops").mkdir()
     ws = Workspace(folder)
-    with warm_kernels():
-        ws.runs.run(workflow("train"), {"register_as": "tumour"})
-        ws.runs.run(workflow("evaluate"), {"model": "tumour@1"})
-        ws.models.promote("tumour@1")
-        ws.runs.run(workflow("score"), {"model": "tumour@production", "data": "tumours"})
-        ws.monitors["tumour"].check()
-        ws.runs.run(workflow("train"), {"register_as": "tumour", "rounds": 2})
-        ws.runs.run(workflow("evaluate"), {"model": "tumour@2"})
+    ws.runs.run(workflow("train"), {"register_as": "tumour"})
+    ws.runs.run(workflow("evaluate"), {"model": "tumour@1"})
+    ws.models.promote("tumour@1")
+    ws.runs.run(workflow("score"), {"model": "tumour@production", "data": "tumours"})
+    ws.monitors["tumour"].check()
+    ws.runs.run(workflow("train"), {"register_as": "tumour", "rounds": 2})
+    ws.runs.run(workflow("evaluate"), {"model": "tumour@2"})
     cells = [nbformat.v4.new_code_cell("from mlops_nb import Workspace\nws = Workspace()\nws.promotion_panel('tumour')"), nbformat.v4.new_code_cell("ws.monitoring_panel('tumour')")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}), folder / "panels.ipynb")
     with socket.socket() as free:

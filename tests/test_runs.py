@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from conftest import start, wait_for
+from mlops_nb.kernels import cool
 from mlops_nb.core import BadNotebook, BadParameter, NotFound, RunFailed
-from mlops_nb.kernels import warm_kernels
 from mlops_nb.workspace import Workspace, workflow
 
 
@@ -27,13 +27,10 @@ def test_notebook_that_raises_keeps_its_executed_cells(ws, write_notebook):
     assert outputs(ws, run.id) == ["one"]
 
 
-@pytest.mark.parametrize("warm", [False, True])
-def test_killed_kernel_is_a_failed_run_that_names_the_cell(ws, write_notebook, warm):
+@pytest.mark.parametrize("kernel", ["warm", "fresh"])
+def test_killed_kernel_is_a_failed_run_that_names_the_cell(ws, write_notebook, kernel):
     notebook = write_notebook("a.ipynb", "print('one')", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    with pytest.raises(RunFailed, match="DeadKernelError"):
-        if warm:
-            with warm_kernels(): ws.runs.run(notebook)
-        else: ws.runs.run(notebook)
+    with pytest.raises(RunFailed, match="SIGKILL: killed by somebody, or out of memory"): ws.runs.run(notebook, kernel=kernel)
     run = ws.runs.search()[0]
     assert (run.status, run.error["cell"]) == ("failed", 1)
     assert outputs(ws, run.id) == ["one"]
@@ -64,9 +61,10 @@ def test_stopped_process_leaves_a_true_status_and_the_executed_cells(ws, write_n
 
 def test_lost_run_stays_lost(ws, write_notebook):
     "Whoever comes late does not move it again."
-    from mlops_nb.runs import _move, begin
+    from mlops_nb.records import move
+    from mlops_nb.runs import begin
     run = begin(ws, "a.ipynb", "batch")
-    assert _move(ws.store, run.id, "lost") and not _move(ws.store, run.id, "succeeded")
+    assert move(ws.store, run.id, "lost") and not move(ws.store, run.id, "succeeded")
     assert ws.runs[run.id].status == "lost"
 
 
@@ -98,7 +96,7 @@ def test_workflow_notebook_runs_under_plain_papermill(ws, tmp_path):
 
 def test_runs_at_the_same_time_do_not_meet(ws, write_notebook):
     notebook = write_notebook("a.ipynb", "from mlops_nb import current_run\ncurrent_run().log(x=n)\nimport os; print(os.environ['MLOPS_RUN'])", parameters="n: int = 0")
-    with warm_kernels(), ThreadPoolExecutor(2) as pool: runs = list(pool.map(lambda n: ws.runs.run(notebook, {"n": n}), range(6)))
+    with ThreadPoolExecutor(2) as pool: runs = list(pool.map(lambda n: ws.runs.run(notebook, {"n": n}), range(6)))
     assert [run.metrics["x"] for run in runs] == list(range(6))
     assert [outputs(ws, run.id) for run in runs] == [[run.id] for run in runs]
 
@@ -107,18 +105,17 @@ def test_warm_kernel_cannot_be_told_from_a_fresh_one(ws, write_notebook):
     "No variable, directory, environment or random state of an earlier run; no process is left at the end."
     notebook = write_notebook("a.ipynb", "assert 'left' not in globals()\nleft = 1", "import os, random, numpy\nos.environ['LEFT'] = 'x'; os.chdir('/'); print(random.random(), numpy.random.random(), numpy.random.default_rng().random())")
     before = set(psutil.Process().children(recursive=True))
-    with warm_kernels():
-        first, second = (outputs(ws, ws.runs.run(notebook).id) for _ in range(2))
-        third = outputs(ws, ws.runs.run(write_notebook("b.ipynb", "import os; print(os.environ.get('LEFT'), os.getcwd())")).id)
+    first, second = (outputs(ws, ws.runs.run(notebook).id) for _ in range(2))
+    third = outputs(ws, ws.runs.run(write_notebook("b.ipynb", "import os; print(os.environ.get('LEFT'), os.getcwd())")).id)
     assert not set(first[0].split()) & set(second[0].split())
     assert third == [f"None {ws.root}"]
+    cool()
     wait_for(lambda: {child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE} <= before, what="the end of every kernel")
 
 
 def test_search_understands_conditions_and_refuses_others(ws, write_notebook):
     notebook = write_notebook("a.ipynb", "from mlops_nb import current_run\nrun = current_run(); run.log(loss=1 / n); run.tag(team='blue')", parameters="n: int = 1\nkind: str = 'a'")
-    with warm_kernels():
-        for n in 1, 2, 4: ws.runs.run(notebook, {"n": n, "kind": "ab"[n % 2]})
+    for n in 1, 2, 4: ws.runs.run(notebook, {"n": n, "kind": "ab"[n % 2]})
     assert [run.params["n"] for run in ws.runs.search("metrics.loss < 0.9 and params.n >= 2", order_by="metrics.loss")] == [4, 2]
     assert [run.params["n"] for run in ws.runs.search("params.kind = b and tags.team = blue")] == [1]
     assert ws.runs.search("tags.team = red") == []

@@ -20,12 +20,10 @@ def promoted(tmp_path_factory) -> Workspace:
     folder = tmp_path_factory.mktemp("served")
     (folder / ".mlops").mkdir()
     ws = Workspace(folder)
-    from mlops_nb.kernels import warm_kernels
-    with warm_kernels():
-        for rounds in 2, 60:  # the first is so weak that the second is surely better
-            version = f"tumour@{ws.runs.run(workflow('train'), {'register_as': 'tumour', 'rounds': rounds, 'learning_rate': 0.05}).tags['registered']}"
-            ws.runs.run(workflow("evaluate"), {"model": version})
-            ws.models.promote(version)
+    for rounds in 2, 60:  # the first is so weak that the second is surely better
+        version = f"tumour@{ws.runs.run(workflow('train'), {'register_as': 'tumour', 'rounds': rounds, 'learning_rate': 0.05}).tags['registered']}"
+        ws.runs.run(workflow("evaluate"), {"model": version})
+        ws.models.promote(version)
     return ws
 
 
@@ -140,21 +138,19 @@ def test_server_computes_features_with_the_code_its_version_was_trained_with(tmp
     "The file of the transform changes while the server lives, and a version trained with the new code is promoted."
     (tmp_path / ".mlops").mkdir()
     ws, source = Workspace(tmp_path), tmp_path / "tumour_features.py"
-    from mlops_nb.kernels import warm_kernels
-    with warm_kernels():
-        def trained(factor: int) -> str:
-            source.write_text(TRANSFORM.format(factor=factor))
-            done = ws.runs.run(workflow("train"), {"register_as": "tumour", "rounds": 20, "transform": "tumour_features:features"})
-            return f"tumour@{done.tags['registered']}"
-        first = trained(1)
-        ws.runs.run(workflow("evaluate"), {"model": first})
-        ws.models.promote(first)
-        running = Server(tmp_path)
-        try:
-            second = trained(-1)
-            with ws.store.write() as connection: connection.execute(db.aliases.update().values(version=2))  # whatever its gates say: this is about the server
-            wait_for(lambda: running.ask("/v2/models/tumour")[1].get("versions") == ["2"], what="the second version")
-            rows = ws.datasets["tumours"].read().drop(columns="benign").head(5)
-            served = running.ask("/v2/models/tumour/infer", request_of(rows))[1]
-            assert served["outputs"][0]["data"] == Scorer(ws, second).predict(rows)[0].prediction.tolist()
-        finally: running.process.kill()
+    def trained(factor: int) -> str:
+        source.write_text(TRANSFORM.format(factor=factor))
+        done = ws.runs.run(workflow("train"), {"register_as": "tumour", "rounds": 20, "transform": "tumour_features:features"})
+        return f"tumour@{done.tags['registered']}"
+    first = trained(1)
+    ws.runs.run(workflow("evaluate"), {"model": first})
+    ws.models.promote(first)
+    running = Server(tmp_path)
+    try:
+        second = trained(-1)
+        with ws.store.write() as connection: connection.execute(db.aliases.update().values(version=2))  # whatever its gates say: this is about the server
+        wait_for(lambda: running.ask("/v2/models/tumour")[1].get("versions") == ["2"], what="the second version")
+        rows = ws.datasets["tumours"].read().drop(columns="benign").head(5)
+        served = running.ask("/v2/models/tumour/infer", request_of(rows))[1]
+        assert served["outputs"][0]["data"] == Scorer(ws, second).predict(rows)[0].prediction.tolist()
+    finally: running.process.kill()

@@ -75,7 +75,8 @@ def upgrade():
     sa.Column('mirrored', sa.Text(), nullable=True),
     sa.PrimaryKeyConstraint('id')
     )
-    op.create_index('runs_by_status', 'runs', ['status'], unique=False)
+    op.create_index('runs_by_ended', 'runs', ['ended'], unique=False)
+    op.create_index('runs_by_created', 'runs', ['created', 'id'], unique=False)
     op.create_index('runs_by_step', 'runs', ['step'], unique=False)
     op.create_table('aliases',
     sa.Column('name', sa.Text(), nullable=False),
@@ -147,7 +148,7 @@ def upgrade():
     sa.ForeignKeyConstraint(['run_id'], ['runs.id'], ),
     sa.PrimaryKeyConstraint('run_id', 'name')
     )
-    op.create_index('metrics_by_value', 'metrics', ['name', 'value'], unique=False)
+    op.create_index('metrics_by_value', 'metrics', ['name', 'value', 'run_id'], unique=False)
     op.create_table('params',
     sa.Column('run_id', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
@@ -156,7 +157,8 @@ def upgrade():
     sa.ForeignKeyConstraint(['run_id'], ['runs.id'], ),
     sa.PrimaryKeyConstraint('run_id', 'name')
     )
-    op.create_index('params_by_number', 'params', ['name', 'number'], unique=False)
+    op.create_index('params_by_number', 'params', ['name', 'number', 'run_id'], unique=False)
+    op.create_index('params_by_value', 'params', ['name', 'value', 'run_id'], unique=False)
     op.create_table('run_inputs',
     sa.Column('run_id', sa.Text(), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),

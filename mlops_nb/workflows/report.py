@@ -13,7 +13,7 @@ import pandas as pd
 from ..evaluation import LOWER_IS_BETTER, PRIMARY, compare
 from ..monitoring import Monitor
 from ..pages import figure_html
-from ..runs import RunRecord
+from ..records import RunRecord
 from ..workspace import Workspace
 
 # %% auto #0
