@@ -12,7 +12,7 @@ from typing import Callable
 
 import sqlalchemy as sa
 
-from . import store as db
+from . import forks, store as db
 from .core import BadNotebook, BadParameter, RunFailed, digest, iso, new_id, now, parse_reference, storage_errors
 from .datasets import Datasets, DatasetVersion, author
 from .home import Home
@@ -20,7 +20,7 @@ from .parameters import check, parameters, read_notebook
 from .records import ENDED, REPRODUCES, Records, RunRecord, move
 
 # %% auto #0
-__all__ = ['RETAKEN', 'environment', 'git_state', 'Run', 'begin', 'current_run', 'Job', 'Runs']
+__all__ = ['RETAKEN', 'environment', 'git_state', 'Run', 'begin', 'current_run', 'Job', 'Runs', 'copy_results']
 
 # %% ../nbs/23_runs.ipynb #5dd19a8c
 @functools.cache
@@ -128,6 +128,7 @@ def _write_metrics(store: db.Store, rows: list[dict]):
 
 _writer = _Writer()
 atexit.register(_writer.flush)
+forks.before_serving.append(_writer.flush)
 
 # %% ../nbs/23_runs.ipynb #2c554b11
 class Run:
@@ -343,12 +344,12 @@ class Runs(Records):
     def _claim(self, job: Job, again: bool):
         mine = dict(status="running", host=socket.gethostname(), pid=os.getpid(), started=iso(now()), heartbeat=iso(now()), ended=None, error=None)
         with self.home.store.write() as connection:
-            found = connection.execute(sa.select(db.runs.c.status, db.runs.c.tags).where(db.runs.c.id == job.id)).mappings().one()
+            found = connection.execute(sa.select(db.runs.c.status, db.runs.c.tags, db.runs.c.pid, db.runs.c.host).where(db.runs.c.id == job.id)).mappings().one()
             retaken = again and found["status"] in ("running", "lost") and RETAKEN not in found["tags"]
+            if (found["status"], found["pid"], found["host"]) == ("running", os.getpid(), socket.gethostname()): return
             if found["status"] != "queued" and not retaken: raise RunFailed(f"run {job.id} is {found['status']}: it cannot be carried out" + (" a third time" if RETAKEN in found["tags"] else ""))
             connection.execute(sa.update(db.runs).where(db.runs.c.id == job.id).values(**mine, tags=found["tags"] | ({RETAKEN: "1"} if retaken else {})))
-            if retaken:
-                for table in db.metrics, db.metric_history, db.run_inputs, db.run_outputs: connection.execute(sa.delete(table).where(table.c.run_id == job.id))
+            if retaken: _forget_results(connection, job.id)
         _writer.beat(self.home.store, job.id)
 
     def _finish(self, id: str, status: str, error: dict|None, target: Path):
@@ -361,6 +362,36 @@ class Runs(Records):
         failure = RunFailed(f"{Path(job.path).name} {status} in {_where(error)}: {error['ename']}: {_short(error['evalue'])} (run {job.id}; its executed cells: {_within(self.home.folder/'runs'/f'{job.id}.ipynb', Path.cwd())})")
         failure.id = job.id
         return failure
+
+    def carry_out_part(self,
+        job: Job,
+        **engine: object,  # options of `kernels.WarmEngine`
+    ) -> dict|None:        # what a cell raised
+        "Execute some cells of a prepared job, which `carry_out` or `fail` ends."
+        self._claim(job, False)
+        try: return self._execute(job, self.partly(job.id), lambda at, of: None, engine)
+        finally: self._at_work.pop(job.id, None)
+
+    def partly(self, id: str) -> Path:
+        "Where the cells are that `carry_out_part` executed."
+        return self.home.make("runs")/f"{id}-part.ipynb"
+
+    def begin_again(self, id: str) -> None:
+        "Forget what a run at work has recorded so far."
+        with self.home.store.write() as connection: _forget_results(connection, id)
+
+    def fail(self, job: Job, error: dict, executed: str) -> RunFailed:
+        "End a prepared job with what was raised elsewhere, and the notebook as it came out."
+        target = self.home.make("runs")/f"{job.id}.ipynb"
+        target.write_text(executed)
+        status = "timeout" if error["ename"] == "CellTimeoutError" else "failed"
+        self._finish(job.id, status, error, target)
+        return self._failure(job, status, error)
+
+    def give_up(self, id: str) -> None:
+        "Make a run `cancelled` that has not ended."
+        _writer.still(id)
+        move(self.home.store, id, "cancelled")
 
     def cancel(self) -> None:
         "End the runs that this object has at work in other threads: they become `cancelled`, with the cells they had executed."
@@ -409,6 +440,27 @@ class Runs(Records):
         except NoSuchKernel as error: raise BadNotebook(f"{job.path}: it asks for the kernel {error.name!r}, which is not installed here; jupyter kernelspec list shows those that are") from error
 
 # %% ../nbs/23_runs.ipynb #65dbad75
+_RESULTS = db.metrics, db.metric_history, db.run_inputs, db.run_outputs
+
+def _forget_results(connection, id: str) -> None:
+    "What a run had recorded when it was broken off, and will record again."
+    for table in _RESULTS: connection.execute(sa.delete(table).where(table.c.run_id == id))
+
+def copy_results(
+    home: Home,
+    of: str,               # identifier of a run
+    to: list[str],         # of others, that went through the same cells
+) -> None:
+    "Record for other runs what one has recorded so far."
+    with home.store.write() as connection:
+        tags = connection.execute(sa.select(db.runs.c.tags).filter_by(id=of)).scalar()
+        for id in to:
+            connection.execute(sa.update(db.runs).filter_by(id=id).values(tags=tags))
+            for table in _RESULTS:
+                names = [column.name for column in table.c if column.name not in ("id", "run_id")]
+                rows = sa.select(sa.literal(id), *(table.c[name] for name in names)).where(table.c.run_id == of).order_by(*([table.c.id] if "id" in table.c else []))
+                connection.execute(sa.insert(table).from_select(["run_id", *names], rows))
+
 RETAKEN = "retaken"  # the tag of a run that was begun again, after the process that had begun it was killed
 _quiet = logging.getLogger(f"{__name__}.cells")  # a failing cell is told once, by the run, and not by nbclient too
 _quiet.setLevel(logging.CRITICAL)
