@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import itertools, json, logging, math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
 from .cells import Plan, plan
 from .core import BadParameter, RunFailed, new_id
+from .executors import Executor, Local
 from .parameters import check, read_notebook
 from .records import RunRecord
 from .runs import Job, Runs, copy_results
@@ -83,7 +83,8 @@ def sweep(
     notebook: str|Path,
     over: dict[str, list],                   # values by parameter name
     fixed: dict[str, object]|None = None,    # the same for every point
-    jobs: int = 1,                           # points at the same time
+    jobs: int = 1,                           # points at the same time, in this process
+    executor: Executor|None = None,          # where, if not in this process; then nothing is shared
     share: bool = True,                      # run the cells that cannot depend on the varied parameters once
     timeout_s: float|None = None,            # for a cell
     run_timeout_s: float|None = None,        # for a point
@@ -97,26 +98,20 @@ def sweep(
     for point in points: check(parsed, (fixed or {}) | point)
     tags = {SWEEP: new_id()}
     prepared = [runs.prepare(path, (fixed or {}) | point, tags=tags, timeout_s=timeout_s, run_timeout_s=run_timeout_s, kernel=kernel) for point in points]
-    ended: dict[int, RunRecord|RunFailed] = {}
-    def one(at: int, **engine) -> None:
-        on_point(at, points[at], None)
-        try: ended[at] = runs.carry_out(prepared[at], **engine)
-        except RunFailed as failure: ended[at] = failure
-        on_point(at, points[at], ended[at])
-    def all_points(options: Callable[[int], dict]) -> None:
-        with ThreadPoolExecutor(jobs, "sweep") as pool:
-            try: list(pool.map(lambda at: one(at, **options(at)), range(len(points))))
-            except BaseException: pool.shutdown(wait=False, cancel_futures=True); runs.cancel(); raise
+    ended: list[RunRecord|RunFailed] = []
+    def all_points(options: Callable[[int], dict] = lambda at: {}) -> None:
+        ended[:] = (executor or Local(jobs)).carry_out(runs, prepared, lambda at, end: on_point(at, points[at], end), options)
+    def failed(failure: Callable[[int], RunFailed]) -> None: ended[:] = [failure(at) for at in range(len(points))]
     try:
-        shared = what_is_shared(path, [job.given for job in prepared], set(over)) if share and kernel == "warm" and len(points) > 1 else None
-        if shared and shared.plan.shares: _share(runs, prepared, shared, all_points, lambda failure: ended.update({at: failure(at) for at in range(len(points))}))
-        else: all_points(lambda at: {})
+        shared = what_is_shared(path, [job.given for job in prepared], set(over)) if share and executor is None and kernel == "warm" and len(points) > 1 else None
+        if shared and shared.plan.shares: _share(runs, prepared, shared, jobs, all_points, failed)
+        else: all_points()
     except BaseException:
         for job in prepared: runs.give_up(job.id)
         raise
-    return [ended[at] for at in range(len(points))]
+    return ended
 
-def _share(runs: Runs, prepared: list[Job], shared: Sharing, all_points: Callable, fail: Callable) -> None:
+def _share(runs: Runs, prepared: list[Job], shared: Sharing, jobs: int, all_points: Callable, fail: Callable) -> None:
     "Run the shared cells as part of the first point, and all points from forks of that kernel."
     from mlops_nb.kernels import starting_point
     first, others = prepared[0], prepared[1:]
@@ -133,8 +128,8 @@ def _share(runs: Runs, prepared: list[Job], shared: Sharing, all_points: Callabl
         if not address:
             log.warning("the points run separately, because the kernel cannot be forked: %s", reason)
             runs.begin_again(first.id)
-            all_points(lambda at: {})
-    error = runs.carry_out_part(first, only=set(shared.plan.once), at_end=from_here)
+            all_points()
+    error = runs.carry_out_part(first, Local(jobs).threads, only=set(shared.plan.once), at_end=from_here)
     if error is None: return
     copy_results(runs.home, first.id, [job.id for job in others])
     partly = json.loads(runs.partly(first.id).read_text())
