@@ -15,9 +15,9 @@ from .core import BadParameter, MLOpsError, NotFound, RunFailed, iso, now
 from .workspace import Workspace, workflow
 
 # %% auto #0
-__all__ = ['app', 'runs_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Param', 'Timeout', 'RunTimeout', 'KernelKind',
-           'Json', 'join_pairs', 'main', 'run', 'sweep', 'runs_ls', 'runs_show', 'runs_compare', 'runs_open',
-           'data_add', 'data_ls', 'data_show', 'model_ls', 'model_show', 'model_promote', 'model_rollback',
+__all__ = ['app', 'runs_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Param', 'Timeout', 'RunTimeout', 'Where',
+           'KernelKind', 'Json', 'join_pairs', 'main', 'run', 'sweep', 'runs_ls', 'runs_show', 'runs_compare',
+           'runs_open', 'data_add', 'data_ls', 'data_show', 'model_ls', 'model_show', 'model_promote', 'model_rollback',
            'model_history', 'audit_ls', 'audit_verify', 'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls',
            'watch', 'sync', 'init', 'demo']
 
@@ -33,6 +33,7 @@ app.add_typer(monitor_app, name="monitor", help="Monitoring: check, ls.")
 Param = Annotated[Optional[list[str]], typer.Option("-p", "--param", metavar="NAME VALUE", help="A parameter; may be given again.")]
 Timeout = Annotated[Optional[float], typer.Option("--timeout", min=0.001, help="Seconds that a cell may take.")]
 RunTimeout = Annotated[Optional[float], typer.Option("--run-timeout", min=0.001, help="Seconds that all cells together may take.")]
+Where = Annotated[str, typer.Option("--on", metavar="local|dask|ADDRESS", help="Where runs are carried out: here, by a Dask cluster on this machine, or by the Dask scheduler at an address.")]
 KernelKind = Annotated[str, typer.Option("--kernel", metavar="warm|fresh", help="A kernel forked from a process that has the imports, or a new Python.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -112,6 +113,7 @@ def run(
     timeout: Timeout = None,
     run_timeout: RunTimeout = None,
     kernel: KernelKind = "warm",
+    where: Where = "local",
     as_json: Json = False,
 ) -> None:
     "Execute a notebook as one recorded run."
@@ -128,7 +130,15 @@ def run(
         for row in rows: table.add_row(*(escape(_text(value)) for value in row.values()))
         return _console().print(table)
     given = check(parsed, dict(pair.split('=', 1) for pair in param or ()), text=True)
-    with _cells(path.name) as on_cell: record = Workspace().runs.run(path, given, out, timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel, on_cell=on_cell)
+    runs, elsewhere = Workspace().runs, _executor(where)
+    if elsewhere:
+        (record,) = elsewhere.carry_out(runs, [runs.prepare(path, given, timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel)])
+        if isinstance(record, RunFailed): raise record
+        if out:
+            from mlops_nb.core import storage_errors
+            with storage_errors(out): out.write_bytes(runs.home.artifacts.bytes(record.executed))
+    else:
+        with _cells(path.name) as on_cell: record = runs.run(path, given, out, timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel, on_cell=on_cell)
     _show(record, True) if as_json else _console().print(f"[green]succeeded[/green] run {record.id} in {record.duration_s:.1f} s   {_text(record.tags | record.metrics)}")
 
 def _cells(name: str):
@@ -149,6 +159,7 @@ def sweep(
     over: Annotated[list[str], typer.Option(metavar="NAME=VALUES", help="A parameter and its values: 31,63,127 or log:0.01..0.3:8 or lin:0..1:5; may be given again.")],
     param: Param = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Points at the same time.")] = 1,
+    where: Where = "local",
     share: Annotated[bool, typer.Option("--share/--no-share", help="Run the cells that cannot depend on the varied parameters once for all points.")] = True,
     timeout: Timeout = None,
     run_timeout: RunTimeout = None,
@@ -166,11 +177,16 @@ def sweep(
         spread[name] = [check(parsed, {name: value}, text=True)[name] for value in values(listed)]
     fixed = check(parsed, dict(pair.split("=", 1) for pair in param or ()), text=True)
     if both := sorted(fixed.keys() & spread.keys()): raise BadParameter(f"{', '.join(both)} is both varied by --over and fixed by -p: leave one of them out")
-    with _points(spread) as on_point: ended = sweep(Workspace().runs, path, spread, fixed, jobs, share, timeout, run_timeout, kernel, on_point)
+    with _points(spread) as on_point: ended = sweep(Workspace().runs, path, spread, fixed, jobs, _executor(where), share, timeout, run_timeout, kernel, on_point)
     done = [record for record in ended if not isinstance(record, RunFailed)]
     if as_json: _print(done, True, {})
     elif done: _console().print(f"{len(done)} of {len(ended)} points succeeded; side by side: mlops-nb runs compare {done[0].id} {done[-1].id}", soft_wrap=True)
     if len(done) < len(ended): raise RunFailed(f"{len(ended) - len(done)} of {len(ended)} points did not succeed: mlops-nb runs ls --where 'status = failed'")
+
+def _executor(where: str):
+    "The executor for other places than this process."
+    from mlops_nb.executors import executor
+    return None if where == "local" else executor(where)
 
 def _points(spread: dict[str, list]):
     "A table of points that fills as they end; a line for each where there is no terminal."

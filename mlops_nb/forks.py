@@ -9,7 +9,7 @@ import contextlib, ctypes, gc, json, os, re, secrets, selectors, signal, socket,
 from pathlib import Path
 
 # %% auto #0
-__all__ = ['LAZY', 'before_serving', 'unsafe', 'Preloaded', 'Server', 'receive', 'become_kernel', 'serve_forks', 'listen',
+__all__ = ['LAZY', 'before_serving', 'unsafe', 'Preloaded', 'Server', 'receive', 'become_kernel', 'serve_forks',
            'serve_from_here']
 
 # %% ../nbs/22_forks.ipynb #50b0de71
@@ -148,8 +148,10 @@ class Server:
         file = self.folder/f"{name}.json"
         file.write_text(json.dumps(connection))
         ours, theirs = socket.socketpair()
+        drawn = sys.modules["random"].getstate() if self.holds_state and "random" in sys.modules else None
         pid = os.fork()
         if not pid:
+            if drawn: sys.modules["random"].setstate(drawn)  # Python has seeded it anew
             for key in list(self.ready.get_map().values()): os.close(key.fd)
             ours.close()
             become_kernel([*arguments, "-f", str(file)], theirs, self.holds_state)
@@ -273,19 +275,17 @@ def serve_forks(
     server.preloaded.add(["import IPython", "import ipykernel.kernelapp", "import ipykernel.ipkernel", "import ipykernel.debugger", *(f"import {name.strip()}" for name in os.environ.get("MLOPS_PRELOAD", "").split(",") if name.strip())])
     server.serve()
 
-_listener: socket.socket|None = None
 before_serving = []  # functions that write down what this process holds and its children must not write again
 
-def listen(
+def serve_from_here(
     address: str,  # file of a socket to make
 ) -> None:
-    "Be ready to be asked, once `serve_from_here` is called."
-    global _listener
+    "Called in a cell: when the cell has ended, fork this kernel with all it holds, until whoever connects first is gone."
+    import asyncio
     for function in before_serving: function()
-    _listener = socket.socket(socket.AF_UNIX)
-    _listener.bind(address); _listener.listen()
-
-def serve_from_here() -> None:
-    "Fork this kernel, with all it holds, until whoever connects first is gone."
-    for stream in sys.stdout, sys.stderr: stream.flush()
-    with _listener: Server(_listener.accept()[0], _listener, os.path.dirname(_listener.getsockname()), holds_state=True).serve()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address); listener.listen()
+    def serve():
+        for stream in sys.stdout, sys.stderr: stream.flush()
+        with listener: Server(listener.accept()[0], listener, os.path.dirname(address), holds_state=True).serve()
+    asyncio.get_running_loop().call_soon(serve)

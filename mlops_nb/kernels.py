@@ -248,6 +248,7 @@ class _Client(PapermillNotebookClient):
                     self.nb_man.cell_exception(self.nb.cells[index], cell_index=index, exception=error)
                     return
                 finally: self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
+            if self.done: _number(self.nb)
             self.at_end(self)
         except DeadKernelError as error: raise DeadKernelError(_how_it_ended(process.poll())) from error
         except BaseException: self.kill = True; raise
@@ -261,6 +262,12 @@ class _Client(PapermillNotebookClient):
         "Kill the kernel, from another thread: the cell at work ends with `DeadKernelError`."
         self.kill = True
         _end_group(self.km.provisioner.pgid)
+
+def _number(notebook) -> None:
+    "Count the cells that were executed in their order, whatever order they ran in."
+    ran = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count]
+    for number, cell in enumerate(ran, 1):
+        for numbered in cell, *(output for output in cell.outputs if output.output_type == "execute_result"): numbered.execution_count = number
 
 def _how_it_ended(code: int|None) -> str:
     if code is None or code >= 0: return "the kernel process ended" + (f" with status {code}" if code else "")
@@ -324,12 +331,10 @@ def starting_point(
     if client.forked is None: yield "", "its kernel is not a forked one"; return
     folder = tempfile.mkdtemp(prefix="mlops-nb-")
     try:
-        client.ask(f"__import__('mlops_nb.forks').forks.listen({folder + '/forks'!r})")
+        client.ask(f"__import__('mlops_nb.forks').forks.serve_from_here({folder + '/forks'!r})")
         with socket.socket(socket.AF_UNIX) as owner:
-            serving = client.kc.execute("__import__('mlops_nb.forks').forks.serve_from_here()", silent=True, store_history=False)
             owner.connect(f"{folder}/forks")
             owner.sendall(b'{"unsafe": 0}\n')
             reason = json.loads(receive(owner))["unsafe"]
             yield ("" if reason else f"{folder}/forks"), reason
-        client.wait_for_reply(serving)
     finally: shutil.rmtree(folder, ignore_errors=True)
