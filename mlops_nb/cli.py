@@ -77,11 +77,23 @@ def join_pairs(words: list[str]) -> list[str]:
 
 def main() -> None:
     "The console script: run a command; turn errors into one line and an exit status."
-    try: app(join_pairs(sys.argv[1:]), standalone_mode=True)
+    try: status = app(join_pairs(sys.argv[1:]), prog_name="mlops-nb", standalone_mode=False)
+    except _UsageError as error: status = _misused(error)
     except MLOpsError as error: _fail(error, error.exit_code)
-    except KeyboardInterrupt: print("interrupted; what was recorded is kept, and the same command goes on from there", file=sys.stderr); sys.exit(130)
-    except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader, such as head, has had enough
+    except KeyboardInterrupt: status = 130
+    except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()); status = 0  # the reader, such as head, has had enough
     except Exception as error: _fail(error, 1)
+    if status == 130: print("interrupted; what was recorded is kept, and the same command goes on from there", file=sys.stderr)
+    sys.exit(status)
+
+_UsageError = typer.BadParameter.__base__
+
+def _misused(error: Exception) -> int:
+    "Say what is wrong with a command in one line; a command group without a command is a question for help."
+    said = error.format_message().strip()
+    if "\n" in said or not said: error.show()
+    else: print(f"mlops-nb: {said} See {error.ctx.command_path if error.ctx else 'mlops-nb'} --help", file=sys.stderr)
+    return error.exit_code
 
 def _fail(error: Exception, status: int) -> None:
     folder, known = Workspace().folder, isinstance(error, MLOpsError)
@@ -326,7 +338,7 @@ def score(
     from mlops_nb.datasets import read_table
     if out.suffix not in (".csv", ".parquet"): raise BadParameter(f"--out {out}: write to a .csv or .parquet file")
     ws = Workspace()
-    rows = read_table(data).to_pandas() if Path(data).suffix in (".csv", ".parquet", ".gz", ".zip") else ws.datasets[data].read()
+    rows = read_table(data).to_pandas() if Path(data).suffix.lower() in (".csv", ".parquet", ".gz", ".zip") else ws.datasets[data].read()
     scored = ws.score(model, rows)
     with storage_errors(out): scored.to_csv(out, index=False) if out.suffix == ".csv" else scored.to_parquet(out, index=False)
     print(f"{len(scored)} rows written to {out}")

@@ -5,7 +5,7 @@
 # %% ../nbs/11_datasets.ipynb #b8d926ae
 from __future__ import annotations
 
-import getpass, io, json, re
+import getpass, io, json, re, zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,14 +40,25 @@ def read_table(
 def _read_file(path: Path) -> pd.DataFrame|pa.Table:
     if not path.is_file(): raise BadTable(f"{path} is not a file: give a .csv or .parquet file")
     try:
-        if path.suffix == ".parquet": return pq.read_table(path)
-        if ".csv" in path.suffixes: return _dates(pd.read_csv(path, low_memory=False))
-    except (ValueError, OSError, pa.ArrowException, pd.errors.ParserError) as error: raise BadTable(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
+        if path.suffix.lower() == ".parquet": return pq.read_table(path, partitioning=None)  # the folders' names are no data
+        if ".csv" in map(str.lower, path.suffixes): return _dates(_read_csv(path))
+    except UnicodeDecodeError as error: raise BadTable(f"{path} is not UTF-8: save it as UTF-8 (byte {error.start}: {error.reason})") from error
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error: raise BadTable(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
     raise BadTable(f"{path.name} is neither .csv nor .parquet: convert it to one of them")
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    "As pandas reads it, without its guesses: it renames a second column of a name, and takes a column without a name for the index."
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice: raise BadTable(f"{path}: duplicate column name {', '.join(map(repr, twice))}: rename one of each")
+    if len(header) == 1 and (mark := next((mark for mark in ";\t|" if mark in header[0]), None)): raise BadTable(f"{path} is separated by {mark!r}: save it with commas, or add it from Python as a DataFrame")
+    table = pd.read_csv(path, low_memory=False)
+    if not isinstance(table.index, pd.RangeIndex): raise BadTable(f"{path}: the first line has {len(header)} names and the rows have more values: name every column")
+    return table
 
 def _dates(table: pd.DataFrame) -> pd.DataFrame:
     "CSV has no dates: text columns in which every value is an ISO date become times."
-    for name in table.columns[[pd.api.types.is_string_dtype(kind) for kind in table.dtypes]]:
+    for name in table.columns[[pd.api.types.is_string_dtype(table[name]) for name in table.columns]]:  # by its values: booleans with holes are of the type object too
         values = table[name].dropna()
         if len(values) and values.head(100).str.match(r"\d{4}-\d\d-\d\d([T ]|$)").all():
             parsed = pd.to_datetime(table[name], errors="coerce", utc=True, format="ISO8601")
@@ -71,8 +82,9 @@ def _plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     elif pa.types.is_timestamp(kind): target = pa.timestamp("us", "UTC")
     elif pa.types.is_date(kind): return column.cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
     elif pa.types.is_null(kind): target = pa.string()
-    elif pa.types.is_primitive(kind) or pa.types.is_string(kind) or pa.types.is_boolean(kind): target = kind
-    else: raise BadTable(f"column {name!r} has the type {kind}: numbers, text, booleans and times can be kept; unnest or convert it")
+    elif pa.types.is_decimal(kind): target = pa.float64()
+    elif pa.types.is_primitive(kind) and not pa.types.is_duration(kind) and not pa.types.is_time(kind) or pa.types.is_string(kind) or pa.types.is_boolean(kind): target = kind
+    else: raise BadTable(f"column {name!r} has the type {kind}: numbers, text, booleans and points in time can be kept; unnest or convert it")
     return column.cast(target)
 
 # %% ../nbs/11_datasets.ipynb #ea133d7b
@@ -104,7 +116,7 @@ class DatasetVersion(Shown):
         "The rows as an Arrow table, in the order in which they were added."
         unknown = sorted(set(columns or ()) - set(self.columns))
         if unknown: raise BadTable(f"{self.ref} has no column {', '.join(map(repr, unknown))}; it has {', '.join(self.columns)}")
-        return pa.concat_tables(pq.read_table(self._artifacts.path(file), columns=columns, filters=where) for file in self._files)
+        return pa.concat_tables(pq.read_table(self._artifacts.path(file), columns=columns, filters=where, partitioning=None) for file in self._files)
 
     def read(self,
         columns: list[str]|None = None,

@@ -5,7 +5,8 @@
 # %% ../nbs/82_projects.ipynb #7a4c9c20
 from __future__ import annotations
 
-import re
+import keyword, re, shlex, sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ from .training import guess_task
 from .workspace import Workspace, workflow
 
 # %% auto #0
-__all__ = ['NOTEBOOKS', 'plain_name', 'identifiers', 'adapt', 'init']
+__all__ = ['NOTEBOOKS', 'plain_name', 'package_name', 'identifiers', 'adapt', 'init']
 
 # %% ../nbs/82_projects.ipynb #35ab5d2c
 def plain_name(
@@ -26,6 +27,13 @@ def plain_name(
     "A name that may be used, from one that a file or folder has."
     name = re.sub(r"[^a-z0-9]+", joiner, text.lower()).strip(joiner)[:60].strip(joiner)
     return name if name and (name[0].isalpha() or joiner == "-") else f"project{joiner}{name}".rstrip(joiner)
+
+def package_name(
+    folder: str,  # its name
+) -> str:
+    "A Python name for the project's package that hides no other: `project_json` for a folder `json`."
+    name = plain_name(folder, "_")
+    return f"project_{name}" if keyword.iskeyword(name) or name in sys.stdlib_module_names or find_spec(name) else name
 
 # %% ../nbs/82_projects.ipynb #a8273961
 def identifiers(
@@ -75,10 +83,12 @@ def init(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())): raise BadParameter(f"{folder} is not empty: give a new folder")
     table = read_table(data)
     if target not in table.column_names: raise BadTable(f"{data} has no column {target!r}; it has {', '.join(table.column_names)}")
+    if "prediction" in table.column_names: raise BadTable(f"{data} has a column 'prediction', which is how predictions are named: rename it")
     rows = table.to_pandas()
     if rows[target].notna().sum() < 50: raise BadTable(f"{data} has {rows[target].notna().sum()} rows with a value of {target!r}: too few to learn from and to judge by; 50 are the least")
-    task, name, package = guess_task(rows[target].dropna()), plain_name(Path(data).name.partition(".")[0]), plain_name(folder.resolve().name, "_")
+    task, name, package = guess_task(rows[target].dropna()), plain_name(Path(data).name.partition(".")[0]), package_name(folder.resolve().name)
     who = identifiers(rows, target)
+    if not set(rows) - {target, *who}: raise BadTable(f"{data} has no column to learn from: beside {target!r} " + (f"there is only what names a row ({', '.join(who)})" if who else "there is none"))
     with storage_errors(folder): (folder/"nbs").mkdir(parents=True)
     (folder/package).mkdir()
     ws = Workspace(folder)
@@ -94,8 +104,8 @@ def init(
         own = {key: value for key, value in defaults.items() if not (notebook == "train" and key == "study") and not (notebook == "evaluate" and key == "data")}
         nbformat.write(adapt(nbformat.read(workflow(notebook), as_version=4), own | ({"model": model} if model else {})), folder/"nbs"/f"{notebook}.ipynb")
     nb_export(folder/"nbs"/"00_features.ipynb", lib_path=folder/package)
-    return [f"{version.ref}: {version.rows} rows, {len(version.columns)} columns; {target} is to be predicted ({task})" + (f"; {', '.join(who)} names rows and is left out of the features" if who else ""),
-            f"cd {folder}", *(f"mlops-nb run {step}" for step in ("train", "evaluate", "promote", "score", "monitor"))]
+    return [f"{version.ref}: {version.rows} rows, {len(version.columns)} columns; {' '.join(target.split())} is to be predicted ({task})" + (f"; left out of the features, because each row has its own value: {', '.join(who)}" if who else ""),
+            f"cd {shlex.quote(str(folder))}", *(f"mlops-nb run {step}" for step in ("train", "evaluate", "promote", "score", "monitor"))]
 
 def _features(package: str, name: str, target: str, who: list[str]) -> "nbformat.NotebookNode":
     "The features notebook: one exported function, and an example on the data."
@@ -106,7 +116,7 @@ def _features(package: str, name: str, target: str, who: list[str]) -> "nbformat
         new_markdown_cell("The function below makes the features, for training, batch scoring and serving alike. Change it, then run `nbdev-export` in the project's folder; a model that was trained with it as it was before will refuse to score until it is trained again."),
         new_code_cell("#| default_exp features"),
         new_code_cell("#| export\nimport pandas as pd\n\nfrom mlops_nb import transform"),
-        new_code_cell(f"#| export\n@transform()\ndef features(\n    rows: pd.DataFrame,  # as they come, without {target}\n) -> pd.DataFrame:       # a row each, same index\n    \"What the model sees.\"\n    {body}"),
+        new_code_cell(f"#| export\n@transform()\ndef features(\n    rows: pd.DataFrame,  # as they come, without {' '.join(target.split())}\n) -> pd.DataFrame:       # a row each, same index\n    \"What the model sees.\"\n    {body}"),
         new_code_cell("from mlops_nb import Workspace"),
         new_code_cell(f"features(Workspace().datasets[{name!r}].read().drop(columns={target!r}).head())")])
 

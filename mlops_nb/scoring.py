@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from . import store as db
 from .artifacts import Artifacts
-from .core import Refused, Shown, iso, new_id, now, parse_reference
+from .core import BadTable, Refused, Shown, iso, new_id, now, parse_reference
 from .datasets import Datasets
 from .features import JoinedTables, load_transform
 from .home import Home
@@ -22,7 +22,7 @@ from .registry import Models
 from .runs import Run
 
 # %% auto #0
-__all__ = ['Scorer', 'score', 'Batch', 'Batches']
+__all__ = ['Scorer', 'beside', 'score', 'Batch', 'Batches']
 
 # %% ../nbs/50_scoring.ipynb #c0fe1efc
 class Scorer:
@@ -47,13 +47,22 @@ class Scorer:
         "Predict; raise `SignatureMismatch` for other columns."
         return self.model.predict(rows, self._transform, self._tables.of(self._transform))
 
+def beside(
+    rows: pd.DataFrame,
+    predictions: pd.DataFrame,  # with the same index
+) -> pd.DataFrame:
+    "Rows with their predictions; raise `BadTable` when a column of theirs has a prediction's name."
+    both = [name for name in predictions if name in rows]
+    if both: raise BadTable(f"the table has the column(s) {', '.join(both)} already, which is how predictions are named: rename or drop them, then score again")
+    return rows.join(predictions)
+
 def score(
     home: Home,
     reference: str,
     rows: pd.DataFrame,
 ) -> pd.DataFrame:  # the rows with the column `prediction` (and `p_CLASS` for more than two classes)
     "Predict without recording a batch."
-    return rows.join(Scorer(home, reference).predict(rows)[0])
+    return beside(rows, Scorer(home, reference).predict(rows)[0])
 
 # %% ../nbs/50_scoring.ipynb #1ee7c83b
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ class Batch(Shown):
 
     def read(self, columns: list[str]|None = None) -> pd.DataFrame:
         "The rows, with their predictions."
-        return pd.read_parquet(self._artifacts.path(self._predictions), columns=columns)
+        return pd.read_parquet(self._artifacts.path(self._predictions), columns=columns, partitioning=None)
 
     def profiles(self) -> tuple[Profile, Profile]:
         "Of the features and of the predictions, on the bins of the model's training."
@@ -102,7 +111,7 @@ class Batches:
         plain = predictions[["prediction"]].astype(str) if scorer.model.task == "multiclass" else predictions[["prediction"]]
         profiles = {"features": profile(features, like=scorer.model.features_profile).asdict(), "predictions": profile(plain, like=scorer.model.predictions_profile).asdict()}
         buffer = io.BytesIO()
-        rows.join(predictions).to_parquet(buffer, compression="zstd")
+        beside(rows, predictions).to_parquet(buffer, compression="zstd")
         row = key | dict(id=new_id(), rows=len(rows), predictions=self.home.artifacts.put(buffer.getvalue()), profile=self.home.artifacts.put(json.dumps(profiles).encode()), run_id=run.id if run else None, created=iso(now()))
         with self.home.store.write() as connection: connection.execute(sa.insert(db.batches), row)
         return self._select(id=row["id"])[0]

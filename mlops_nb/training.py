@@ -26,7 +26,7 @@ _CATEGORIES, _TEXT_BINS = 255, 32
 
 def column_type(column: pd.Series) -> str:  # number | boolean | datetime | string
     "What a column holds, in the words of a signature."
-    if pd.api.types.is_bool_dtype(column): return "boolean"
+    if pd.api.types.is_bool_dtype(column) or column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "boolean": return "boolean"  # pandas keeps booleans with holes as objects
     if pd.api.types.is_numeric_dtype(column): return "number"
     if pd.api.types.is_datetime64_any_dtype(column): return "datetime"
     return "string"
@@ -80,11 +80,13 @@ def guess_task(
     labels: pd.Series,  # without missing ones
 ) -> str:
     "binary, multiclass or regression; raise `BadTable` when there is nothing to learn."
-    distinct = labels.nunique()
+    kind, distinct = column_type(labels), labels.nunique()
+    if kind == "datetime": raise BadTable(f"the target {labels.name!r} holds times: there is no model of times; make it a number, such as days since a date")
+    if kind == "number" and np.isinf(labels.to_numpy("float64")).any(): raise BadTable(f"the target {labels.name!r} holds infinite values: drop those rows or cut the values off")
     if distinct < 2: raise BadTable(f"the target {labels.name!r} has {distinct} distinct value(s) in {len(labels)} rows: there is nothing to learn")
     if distinct == 2: return "binary"
-    whole = column_type(labels) == "string" or (column_type(labels) == "number" and (labels % 1 == 0).all() and distinct <= 20)
-    if column_type(labels) == "string" and distinct > 100: raise BadTable(f"the target {labels.name!r} has {distinct} distinct texts: that is no class; choose another target")
+    whole = kind == "string" or (kind == "number" and (labels % 1 == 0).all() and distinct <= 20)
+    if kind == "string" and distinct > 100: raise BadTable(f"the target {labels.name!r} has {distinct} distinct texts: that is no class; choose another target")
     return "multiclass" if whole else "regression"
 
 # %% ../nbs/30_training.ipynb #1f2e8851
@@ -194,6 +196,7 @@ def prepare(
 ) -> TrainingData:
     "Drop rows without a label, make the features, learn the encoding from the rows that are not held out."
     if target not in table: raise BadTable(f"the table has no target column {target!r}; it has {', '.join(table.columns)}")
+    if "prediction" in table: raise BadTable("the table has a column 'prediction', which is how predictions are named: rename it")
     keep = table[target].notna().to_numpy()
     table, held_out = table[keep].reset_index(drop=True), held_out[keep]
     values = table[target]
@@ -203,6 +206,7 @@ def prepare(
     classes = () if task == "regression" else tuple(value.item() if hasattr(value, "item") else value for value in sorted(values.unique()))
     rows = table.drop(columns=target)
     features = transform(rows, **tables)
+    if not features.shape[1]: raise BadTable(f"{transform.name} makes no feature of {', '.join(rows.columns) or 'a table with nothing but the target'}: there is nothing to learn from")
     codes = values.to_numpy("float64") if task == "regression" else pd.Index(classes, dtype="object").get_indexer(values.astype("object")).astype("float64")
     return TrainingData(features, codes, held_out, task, target, classes, {name: column_type(rows[name]) for name in rows}, learn_encoding(features[~held_out]), transform)
 

@@ -27,6 +27,10 @@ from mlops_nb.audit import Audit
     (("runs", "show", "zzzz"), "mlops-nb runs ls"),
     (("runs", "ls", "--where", "nonsense"), "is no condition"),
     (("monitor", "check", "nosuch"), "has scored no batch"),
+    (("nosuch",), "No such command 'nosuch'"),
+    (("run",), "Missing argument"),
+    (("serve", "m", "--port", "99999"), "less than or equal to 65535"),
+    (("watch", "--one"), "mlops-nb watch --help"),
 ])
 def test_what_cannot_be_is_one_line_and_status_2(cli, words, says):
     done = cli(*words)

@@ -1,6 +1,7 @@
 "Dataset versions: the same rows are the same version, a bad table is refused whole, nothing is seen from the future."
 import os
 from concurrent.futures import ProcessPoolExecutor
+from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -42,6 +43,31 @@ def test_bad_file_is_refused_in_one_line(ws, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadTable) as refused: ws.datasets.add("t", tmp_path / name)
     assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("content, says", [
+    ("Köln,b\n1,2\n".encode("latin-1"), "not UTF-8: save it as UTF-8"),
+    (b"a;b\n1;2\n", "separated by ';'"),
+    (b"a,a\n1,2\n", "duplicate column name 'a'"),
+    (b"a,b\n1,2,3\n", "has 2 names and the rows have more values"),
+])
+def test_csv_that_pandas_would_guess_at_is_refused_with_what_to_do(tmp_path, content, says):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(BadTable, match=says): read_table(tmp_path / "a.csv")
+
+
+def test_booleans_with_holes_decimals_and_capital_suffixes_are_read(tmp_path):
+    (tmp_path / "A.CSV").write_text("\ufeffa,b\nTrue,x\n,y\nFalse,z\n", encoding="utf-8")
+    assert read_table(tmp_path / "A.CSV").schema == pa.schema({"a": pa.bool_(), "b": pa.string()})
+    assert str(read_table(pa.table({"a": pa.array([Decimal("1.25")])})).schema.types[0]) == "double"
+
+
+def test_equals_sign_in_a_folder_is_no_column(tmp_path):
+    (tmp_path / "year=2020").mkdir()
+    TABLE.to_parquet(tmp_path / "year=2020" / "t.parquet")
+    (tmp_path / "year=2020" / ".mlops").mkdir()
+    version = Workspace(tmp_path / "year=2020").datasets.add("t", tmp_path / "year=2020" / "t.parquet")
+    assert list(version.read()) == ["a", "b"]
 
 
 @pytest.mark.parametrize("name", ["../t", "T", "a b", "", "a/b", "-a", "t@1", "x" * 65])

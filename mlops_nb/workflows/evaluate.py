@@ -70,7 +70,7 @@ def judge_slices(
     n_boot: int = 2000,
 ) -> list[dict]:
     "The primary metric of each slice with enough rows, and the gain over the base rate with intervals that hold for all slices at once (Bonferroni)."
-    slices = [(name, value, rows) for name, values in columns.items() for value in sorted(values.unique()) if (rows := (values == value).to_numpy()).sum() >= min_rows]
+    slices = [(name, value, rows) for name, values in columns.items() for value in sorted(values.unique()) if (rows := (values == value).to_numpy()).sum() >= min_rows] or [("rows", "all", np.ones(len(labels), dtype=bool))]
     found = []
     for name, value, rows in slices:
         against = compare(labels[rows], base[rows], scores[rows], task, n_boot=n_boot, confidence=1 - (1 - CONFIDENCE) / len(slices))
