@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import Callable
 
+from _memory import Peak
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlops-nb-bench"  # environments and stores that are made once
 HERE = Path(__file__).parent
 for _name in ("MLOPS_HOME", "MLOPS_STORE", "MLOPS_ARTIFACTS", "MLOPS_RUN", "MLOPS_FORK_SERVER", "JPY_SESSION_NAME"): os.environ.pop(_name, None)
@@ -34,11 +36,15 @@ def child(
     *arguments: object,
     folder: Path,  # where it runs
 ) -> dict:
-    "Run a Python program; its last line is what it found, as JSON. `process` is added, its seconds from start to end, and `cpu`, the processor seconds of its whole tree."
+    """Run a Python program; its last line is what it found, as JSON. Added to that: `process`, its seconds from start to end;
+    `cpu`, the processor seconds of its whole tree; `peak`, the largest memory of that tree."""
     began, used = time.perf_counter(), _cpu_of_children()
-    done = subprocess.run([sys.executable, str(program), *map(str, arguments)], cwd=folder, capture_output=True, text=True)
-    if done.returncode: raise SystemExit(f"{Path(program).name} {' '.join(map(str, arguments))} ended with status {done.returncode}:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1]) | {"process": time.perf_counter() - began, "cpu": _cpu_of_children() - used}
+    with open(folder / "errors", "w+") as errors, subprocess.Popen([sys.executable, str(program), *map(str, arguments)], cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+        with Peak(process.pid) as peak: said = process.communicate()[0]
+        if process.returncode:
+            errors.seek(0)
+            raise SystemExit(f"{Path(program).name} {' '.join(map(str, arguments))} ended with status {process.returncode}:\n{errors.read()}")
+    return json.loads(said.splitlines()[-1]) | {"process": time.perf_counter() - began, "cpu": _cpu_of_children() - used, "peak": peak.bytes}
 
 
 def _cpu_of_children() -> float: return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
