@@ -27,7 +27,7 @@ def in_turns(
     given = [[] for _ in works]
     for at in range(times):
         for work, results in zip(works, given): results.append(work())
-        print(f"  round {at + 1} of {times}", end="\r", file=sys.stderr, flush=True)
+        if sys.stderr.isatty(): print(f"  round {at + 1} of {times}", end="\r", file=sys.stderr, flush=True)
     return given
 
 
