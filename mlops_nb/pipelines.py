@@ -5,141 +5,30 @@
 # %% ../nbs/26_pipelines.ipynb #54e84452
 from __future__ import annotations
 
-import ast, functools, importlib, inspect, os, queue, re, site, socket, sys, sysconfig, time
+import os, queue, socket, time
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from html import escape
-from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Callable, Iterable, Iterator
+from typing import Callable
 
 import sqlalchemy as sa
 from fastcore.basics import patch
 
 from . import store as db
-from .core import BadParameter, BadReference, Busy, MLOpsError, NotFound, Reference, RunFailed, Shown, canonical_json, check_name, digest, iso, new_id, now, parse_reference
+from .core import BadParameter, BadReference, Busy, MLOpsError, NotFound, Reference, RunFailed, Shown, canonical_json, digest, iso, new_id, now, parse_reference
 from .datasets import author
+from .fingerprints import difference, fingerprint_parts, texts
+from .graphs import Output, Pipeline, Step, StepRun, fill, promised, state_word, svg
 from .home import Home
-from .parameters import check, parameters, read_notebook
+from .parameters import check, read_notebook
 from .records import LOST_S, RunRecord, _gone
-from .runs import Runs, environment
+from .runs import Runs
 from .store import take_turns
 
 # %% auto #0
-__all__ = ['TAG', 'STATES', 'Step', 'Output', 'step', 'Pipeline', 'pipeline', 'made', 'fingerprint_parts', 'local_modules',
-           'StepRun', 'PipelineRun', 'levels', 'svg', 'Pipelines']
-
-# %% ../nbs/26_pipelines.ipynb #28e7097d
-@dataclass(frozen=True, eq=False)
-class Step:
-    "The promise of one run of a notebook; `step[name]` promises what it will make under that name."
-    name: str
-    notebook: str
-    params: dict[str, object]
-    after: tuple[Step|Output, ...] = ()
-    retries: int = 0
-    backoff_s: float = 1.0
-    fresh: bool = False
-    timeout_s: float|None = None
-    __iter__ = None  # what it makes cannot be listed ahead
-
-    def __getitem__(self, name: str) -> Output: return Output(self, name)
-
-    @property
-    def needs(self) -> tuple[Step, ...]:
-        "The steps that have to succeed before."
-        return tuple(dict.fromkeys([output.step for output in _promised(self.params)] + [item.step if isinstance(item, Output) else item for item in self.after]))
-
-@dataclass(frozen=True, eq=False)
-class Output:
-    "The promise of what a step makes under a name."
-    step: Step
-    name: str
-    def __format__(self, spec: str) -> str: raise BadParameter(f"{self.step.name}[{self.name!r}] is not known before {self.step.name} has run: pass it on as it is, not inside a text")
-    __str__ = __repr__ = lambda self: f"{self.step.name}[{self.name!r}]"
-
-def _promised(value: object) -> Iterator[Output]:
-    if isinstance(value, Output): yield value
-    elif isinstance(value, (list, tuple, dict)):
-        for item in value.values() if isinstance(value, dict) else value: yield from _promised(item)
-
-def _fill(value: object, known: Callable[[Output], object]) -> object:
-    "A value with its promises kept."
-    if isinstance(value, Output): return known(value)
-    if isinstance(value, dict): return {key: _fill(item, known) for key, item in value.items()}
-    return [_fill(item, known) for item in value] if isinstance(value, (list, tuple)) else value
-
-_building: ContextVar[list[Step]|None] = ContextVar("_building", default=None)
-
-def step(
-    notebook: str|Path,                  # a path, or a name that the workspace knows, such as `train`
-    params: dict[str, object]|None = None,  # values or promises by name; or write them as keywords
-    *,
-    name: str = "",                      # the notebook's own when not given, with a number where it is taken
-    after: Step|Output|Iterable[Step|Output] = (),
-    retries: int = 0,                    # how often a run that failed is tried again
-    backoff_s: float = 1.0,              # pause before the first retry; each further one is twice as long, 300 s at most
-    fresh: bool = False,                 # never reused: it reads or changes the world outside
-    timeout_s: float|None = None,        # for a cell
-    **more: object,
-) -> Step:
-    "Add a step to the pipeline that is being declared; raise `BadParameter` for what cannot be."
-    steps = _building.get()
-    if steps is None: raise BadParameter("step() declares a step of a pipeline: call it inside a function marked @pipeline")
-    taken, stem = {other.name for other in steps}, Path(notebook).stem
-    if name in taken: raise BadParameter(f"two steps are named {name!r}: give each a name of its own")
-    name = name or next(free for free in (stem, *(f"{stem}-{n}" for n in range(2, len(taken) + 3))) if free not in taken)
-    made = Step(name, str(notebook), (params or {}) | more, (after,) if isinstance(after, (Step, Output)) else tuple(after), retries, backoff_s, fresh, timeout_s)
-    for key, value in made.params.items():
-        if isinstance(value, Step): raise BadParameter(f"step {name}: {key}={value.name} passes a whole step; pass what it makes, such as {value.name}['model'], or write after=[{value.name}]")
-    if stray := [other.name for other in made.needs if not isinstance(other, Step) or not any(other is one for one in steps)]: raise BadParameter(f"step {name} needs {stray[0]}, which belongs to another pipeline")
-    if retries < 0 or backoff_s < 0: raise BadParameter(f"step {name}: retries={retries}, backoff_s={backoff_s:g}: neither can be below 0")
-    steps.append(made)
-    return made
-
-# %% ../nbs/26_pipelines.ipynb #1115d83e
-class Pipeline:
-    "A function that declares steps."
-
-    def __init__(self, function: Callable[..., object]):
-        functools.update_wrapper(self, function)
-        self.name = check_name(function.__name__, "pipeline")
-
-    def __call__(self, *args, **params): return self.__wrapped__(*args, **params)
-
-    def declared(self) -> "nbformat.NotebookNode":
-        "Its parameters as a notebook would declare them."
-        from fastcore.docments import docments
-        from nbformat.v4 import new_code_cell, new_notebook
-        lines, comments = [], docments(self.__wrapped__, returns=False)
-        for name, parameter in inspect.signature(self.__wrapped__).parameters.items():
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY): raise BadParameter(f"pipeline {self.name}: {parameter} has no name that a value could be given by; declare each parameter")
-            default, comment = "" if parameter.default is parameter.empty else f" = {parameter.default!r}", " ".join((comments.get(name) or "").split())
-            kind = parameter.annotation if isinstance(parameter.annotation, str) else inspect.formatannotation(parameter.annotation)
-            if parameter.annotation is parameter.empty: kind = "" if default else "object"
-            lines.append(f"{name}{f': {kind}' if kind else ''}{default}{f'  # {comment}' if comment else ''}")
-        return new_notebook(cells=[new_code_cell("\n".join(lines), metadata={"tags": ["parameters"]})])
-
-    def steps(self,
-        params: dict[str, object]|None = None,
-        text: bool = False,  # the values are text, as typed on a command line
-    ) -> tuple[tuple[Step, ...], dict[str, object]]:  # in the order of their declaration, and all parameters
-        "Build the graph; raise `BadParameter` for a parameter or step that cannot be."
-        given = check(declared := self.declared(), params or {}, text)
-        token = _building.set(found := [])
-        try: self.__wrapped__(**given)
-        finally: _building.reset(token)
-        if not found: raise BadParameter(f"pipeline {self.name} declares no step: call step(NOTEBOOK, …) in it")
-        return tuple(found), _defaults(declared) | given
-
-def pipeline(function: Callable[..., object]) -> Pipeline:
-    "Mark a function as a pipeline."
-    return Pipeline(function)
-
-def _defaults(notebook: "nbformat.NotebookNode") -> dict[str, object]: return {p.name: p.default for p in parameters(notebook) if not (p.computed or p.required)}
+__all__ = ['TAG', 'made', 'PipelineRun', 'Pipelines']
 
 # %% ../nbs/26_pipelines.ipynb #02d39a9e
 TAG = "pipeline"  # the tag of a step's run: the execution that it belongs to
@@ -165,99 +54,7 @@ def _added(home: Home, run: RunRecord) -> dict[str, int]:
     queries = sa.select(data.name, data.version).where(data.run_id == run.id), sa.select(model.name, model.version).where(model.package.in_(run.outputs.values()))
     return {row["name"]: row["version"] for query in queries for row in home.store.rows(query.order_by("version"))}
 
-# %% ../nbs/26_pipelines.ipynb #96d0a154
-def fingerprint_parts(
-    notebook: "nbformat.NotebookNode",
-    params: dict[str, object],  # as given to the run
-    root: Path,                 # the project folder
-) -> dict[str, object]:         # JSON-ready; equal for equal results, as far as the run reads nothing else
-    "What decides the result of a run, but for the datasets and models that it reads."
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    values = _defaults(notebook) | params
-    texts = list(_texts(values))
-    named = [text.partition(":")[0] for text in texts if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text)]
-    return {"notebook": digest([[cell.source, sorted(cell.metadata.get("tags") or ())] for cell in cells]), "params": values,
-            "files": {text: digest(root/text) for text in texts if os.path.isfile(root/text)},
-            "modules": local_modules([cell.source for cell in cells], named, root), "environment": digest(environment())}
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str): yield value
-    elif isinstance(value, (list, dict)):
-        for item in value.values() if isinstance(value, dict) else value: yield from _texts(item)
-
-def local_modules(
-    sources: Iterable[str],  # of code cells
-    named: Iterable[str],    # modules that are imported too
-    root: Path,              # the project folder, where notebooks run
-) -> dict[str, str]:         # digest of the source by module
-    "The modules that code imports, directly or not, and that no package installer has put there."
-    importlib.invalidate_caches()
-    found, seen, waiting = {}, set(), {*named}.union(*(_imports(source, "") for source in sources))
-    while waiting:
-        seen.add(name := waiting.pop())
-        for spec in _specs(name, root):
-            if spec.name in found or not (spec.origin or "").endswith(".py"): continue
-            content = Path(spec.origin).read_bytes()
-            found[spec.name] = digest(content)
-            waiting |= _imports(content.decode(errors="replace"), spec.name if spec.submodule_search_locations else spec.name.rpartition(".")[0]) - seen
-    return dict(sorted(found.items()))
-
-@functools.lru_cache(1024)
-def _imports(source: str, package: str) -> frozenset[str]:
-    "Names of modules that source may import, written in full."
-    if source.startswith("%%"): source = source.partition("\n")[2]
-    try: tree = ast.parse(source)
-    except SyntaxError:
-        from IPython.core.inputtransformer2 import TransformerManager
-        try: tree = ast.parse(TransformerManager().transform_cell(source))
-        except SyntaxError: return frozenset()  # another language, or an error that the run will tell
-    found, above = set(), package.split(".")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import): found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join(filter(None, [*above[:len(above) - node.level + 1], node.module])) if node.level else node.module
-            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    return frozenset(found)
-
-def _specs(name: str, root: Path) -> Iterator[ModuleSpec]:
-    "A module and the packages above it, when they are not installed; found as an import would, without importing."
-    top, *rest = name.split(".")
-    spec = PathFinder.find_spec(top, [str(root)])
-    if spec is None or spec.origin is None: spec = _spec_elsewhere(top) or spec
-    if spec is None or _is_installed(spec.origin or next(iter(spec.submodule_search_locations or ()), "")): return
-    yield spec
-    for part in rest:
-        spec = PathFinder.find_spec(f"{spec.name}.{part}", list(spec.submodule_search_locations or ()))
-        if spec is None: return
-        yield spec
-
-def _spec_elsewhere(top: str) -> ModuleSpec|None:
-    try: return find_spec(top)
-    except (ImportError, ValueError): return None  # no such module, or one that was made by hand
-
-@functools.cache
-def _is_installed(place: str) -> bool:
-    places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")] + [*site.getsitepackages(), site.getusersitepackages()]
-    return not os.path.isabs(place) or any(place.startswith(folder + os.sep) for folder in places)  # what is built in has no path
-
 # %% ../nbs/26_pipelines.ipynb #889a66ce
-STATES = "waiting", "running", "succeeded", "failed", "skipped", "cancelled", "lost"
-
-@dataclass(frozen=True)
-class StepRun(Shown):
-    "What became of a step in one execution."
-    name: str
-    notebook: str
-    needs: tuple[str, ...]
-    state: str = "waiting"        # one of STATES
-    reused: bool = False          # the run is that of an earlier execution
-    attempts: int = 0
-    run_id: str|None = None
-    reason: str|None = None       # why it ran and was not reused; or why it failed or was skipped
-    started: str|None = None
-    ended: str|None = None
-    duration_s: float|None = None
-
 @dataclass(frozen=True)
 class PipelineRun(Shown):
     "One execution of a pipeline."
@@ -280,52 +77,10 @@ class PipelineRun(Shown):
 
     def _repr_html_(self) -> str:
         left = " style='text-align:left'"
-        cells = [[one.name, _word(one), "" if one.duration_s is None or one.reused else f"{one.duration_s:.1f}", one.run_id or "", one.reason or ""] for one in self.steps]
+        cells = [[one.name, state_word(one), "" if one.duration_s is None or one.reused else f"{one.duration_s:.1f}", one.run_id or "", one.reason or ""] for one in self.steps]
         rows = "".join(f"<tr>{''.join(f'<td{left}>{escape(text[:300])}</td>' for text in row)}</tr>" for row in cells)
         head = "".join(f"<th{left}>{text}</th>" for text in ("step", "state", "s", "run", "why"))
         return f"<p><b>{escape(self.name)}</b> {escape(self.id)}: {escape(self.status)}</p>{svg(self.steps, self.name)}<table><tr>{head}</tr>{rows}</table>"
-
-def _word(step: StepRun) -> str: return "reused" if step.reused and step.state == "succeeded" else step.state
-
-# %% ../nbs/26_pipelines.ipynb #53b83c33
-_COLOURS = {"waiting": "#6e7781", "running": "#0969da", "succeeded": "#1a7f37", "reused": "#4d7c5f", "failed": "#cf222e", "skipped": "#9a6700", "cancelled": "#8250df", "lost": "#bc4c00"}
-_WIDTH, _HEIGHT, _ACROSS, _DOWN = 176, 44, 232, 64
-
-def levels(steps: Iterable[StepRun]) -> list[list[StepRun]]:
-    "Steps in columns, each after all that it needs, beside what it comes from."
-    column, row, found = {}, {}, []
-    for one in steps:
-        column[one.name] = max((column[need] + 1 for need in one.needs), default=0)
-        if column[one.name] == len(found): found.append([])
-        found[column[one.name]].append(one)
-    for group in found:
-        group.sort(key=lambda one: sum(row[need] for need in one.needs) / len(one.needs) if one.needs else 0)
-        row |= {one.name: place - len(group) / 2 for place, one in enumerate(group)}
-    return found
-
-def svg(
-    steps: Iterable[StepRun],
-    name: str = "pipeline",
-) -> str:
-    "The graph as a picture."
-    columns, at, boxes, lines = levels(steps := tuple(steps)), {}, [], []
-    tall = max(map(len, columns), default=0)
-    for x, group in enumerate(columns):
-        for y, one in enumerate(group): at[one.name] = 8 + x * _ACROSS, 8 + (y + (tall - len(group)) / 2) * _DOWN
-    for one in steps:
-        (x, y), word = at[one.name], _word(one)
-        seconds = "" if one.duration_s is None or one.reused else f", {one.duration_s:.1f} s"
-        short = one.name if len(one.name) <= 24 else one.name[:23] + "…"
-        told = escape(f"{one.name}: {word}" + (f" ({one.reason})" if one.reason else ""))
-        dashed = ' stroke-dasharray="5 3"' if word in ("waiting", "skipped") else ""
-        boxes.append(f'<g><title>{told}</title><rect x="{x}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="#fff" stroke="{_COLOURS[word]}" stroke-width="2"{dashed}/>'
-            f'<text x="{x + 10}" y="{y + 18:g}" fill="#1f2328" font-weight="600">{escape(short)}</text><text x="{x + 10}" y="{y + 35:g}" fill="{_COLOURS[word]}">{word}{seconds}</text></g>')
-        for need in one.needs:
-            (left, top), middle = at[need], (at[need][0] + _WIDTH + x) / 2
-            lines.append(f'<path d="M{left + _WIDTH} {top + _HEIGHT / 2:g} C{middle:g} {top + _HEIGHT / 2:g} {middle:g} {y + _HEIGHT / 2:g} {x - 4} {y + _HEIGHT / 2:g}" fill="none" stroke="#8c959f" stroke-width="1.5"/><circle cx="{x - 3}" cy="{y + _HEIGHT / 2:g}" r="3" fill="#8c959f"/>')
-    said = escape(f"Graph of {name}: " + "; ".join(f"{one.name} {_word(one)}" + (f", after {' and '.join(one.needs)}" if one.needs else "") for one in steps), quote=True)
-    width, height = 16 + len(columns) * _ACROSS - (_ACROSS - _WIDTH), 16 + tall * _DOWN - (_DOWN - _HEIGHT)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" style="max-width:100%;height:auto" role="img" aria-label="{said}" font-family="system-ui, sans-serif" font-size="12">{"".join(lines)}{"".join(boxes)}</svg>'
 
 # %% ../nbs/26_pipelines.ipynb #89d4f5dd
 class Pipelines:
@@ -348,11 +103,11 @@ class Pipelines:
         if why: return None, why
         last = sa.select(steps).join(db.pipeline_runs, db.pipeline_runs.c.id == steps.c.pipeline_id).where(db.pipeline_runs.c.name == name, steps.c.name == step, steps.c.parts.is_not(None)).order_by(steps.c.pipeline_id.desc())
         before = self.home.store.rows(last.limit(1))
-        return None, _difference(before[0]["parts"], parts) if before else "it has not run before"
+        return None, difference(before[0]["parts"], parts) if before else "it has not run before"
 
     def _moved(self, run: RunRecord) -> str|None:
         "Which of the versions that a run read would be another one now."
-        given = [reference for text in _texts(run.params) if (reference := _reference(text))]
+        given = [reference for text in texts(run.params) if (reference := _reference(text))]
         for row in self.home.store.rows(sa.select(db.run_inputs).filter_by(run_id=run.id)):
             asked = [parse_reference(row["asked"])] if row["asked"] else [reference for reference in given if reference.name == row["name"]]
             if any(self._version(row["kind"], reference) == row["version"] for reference in asked): continue
@@ -380,14 +135,6 @@ class Pipelines:
 def _reference(text: str) -> Reference|None:
     try: return parse_reference(text)
     except BadReference: return None
-
-def _difference(old: dict, new: dict) -> str:
-    "In what two fingerprints differ."
-    if old == new: return "it has not succeeded yet"
-    named = {"notebook": "its notebook", "environment": "an installed package"}
-    changed = [named.get(part, part) if not isinstance(new[part], dict) else " ".join([part.removesuffix("s") if part != "params" else "parameter", ", ".join(sorted(key for key in {*old[part], *new[part]} if old[part].get(key) != new[part].get(key)))])
-               for part in new if old.get(part) != new[part] and isinstance(old.get(part), type(new[part]))]
-    return f"{'; '.join(changed)} changed"
 
 # %% ../nbs/26_pipelines.ipynb #e1835c7a
 _BEAT_S, _LONGEST_PAUSE_S = 5, 300
@@ -488,11 +235,11 @@ def _plan(self: Pipelines, given: Pipeline|Callable[..., object], params: dict[s
     steps, params = found.steps(params)
     graph, paths = [], {}
     for step in steps:
-        later = {name: value for name, value in step.params.items() if any(_promised(value))}
+        later = {name: value for name, value in step.params.items() if any(promised(value))}
         try: typed = check(read_notebook(path := self._find(step.notebook)), {name: value for name, value in step.params.items() if name not in later}, later=later)
         except MLOpsError as error: raise type(error)(f"step {step.name}: {error}") from None
-        promised = _fill(later, lambda output: {"step": output.step.name, "output": output.name})
-        graph.append(dict(name=step.name, notebook=step.notebook, needs=[need.name for need in step.needs], params=typed | promised))
+        named = fill(later, lambda output: {"step": output.step.name, "output": output.name})
+        graph.append(dict(name=step.name, notebook=step.notebook, needs=[need.name for need in step.needs], params=typed | named))
         paths[step.name] = step, Path(path)
     try: canonical_json(graph)
     except (TypeError, ValueError) as error: raise BadParameter(f"pipeline {found.name}: a parameter of a step is a number, text, true or false, a list or a dictionary: {error}") from None
@@ -504,7 +251,7 @@ def _resolved(self: Pipelines, step: Step, path: Path, done: dict[str, RunRecord
     "A step's parameters, now that what it needs was made, and the parts of its fingerprint. What another run tells of itself is text, and is read as such."
     def known(output: Output) -> str: return made(self.home, done[output.step.name], output.name)
     parsed, told = read_notebook(path), {name: known(value) for name, value in step.params.items() if isinstance(value, Output)}
-    plain = {name: _fill(value, known) for name, value in step.params.items() if name not in told}
+    plain = {name: fill(value, known) for name, value in step.params.items() if name not in told}
     given = check(parsed, plain, later=told) | check(parsed, told, text=True, later=plain)
     return given, fingerprint_parts(parsed, given, self.home.root) | {"after": {str(item): known(item) for item in step.after if isinstance(item, Output)}}
 
