@@ -15,10 +15,11 @@ from .core import BadParameter, MLOpsError, NotFound, RunFailed, iso, now
 from .workspace import Workspace, workflow
 
 # %% auto #0
-__all__ = ['app', 'runs_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Json', 'join_pairs', 'main', 'run', 'sweep',
-           'runs_ls', 'runs_show', 'runs_compare', 'runs_open', 'data_add', 'data_ls', 'data_show', 'model_ls',
-           'model_show', 'model_promote', 'model_rollback', 'model_history', 'audit_ls', 'audit_verify', 'audit_export',
-           'score', 'serve', 'monitor_check', 'monitor_ls', 'watch', 'sync', 'init', 'demo']
+__all__ = ['app', 'runs_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Param', 'Timeout', 'RunTimeout', 'Where',
+           'KernelKind', 'Json', 'join_pairs', 'main', 'run', 'sweep', 'runs_ls', 'runs_show', 'runs_compare',
+           'runs_open', 'data_add', 'data_ls', 'data_show', 'model_ls', 'model_show', 'model_promote', 'model_rollback',
+           'model_history', 'audit_ls', 'audit_verify', 'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls',
+           'watch', 'sync', 'init', 'demo']
 
 # %% ../nbs/90_cli.ipynb #8b7b47d0
 app = typer.Typer(name="mlops-nb", help="From the notebook to production, and true there: runs, models, promotion, monitoring.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,6 +30,11 @@ app.add_typer(model_app, name="model", help="Models: ls, show, promote, rollback
 app.add_typer(audit_app, name="audit", help="The audit trail: ls, verify, export.")
 app.add_typer(monitor_app, name="monitor", help="Monitoring: check, ls.")
 
+Param = Annotated[Optional[list[str]], typer.Option("-p", "--param", metavar="NAME VALUE", help="A parameter; may be given again.")]
+Timeout = Annotated[Optional[float], typer.Option("--timeout", min=0.001, help="Seconds that a cell may take.")]
+RunTimeout = Annotated[Optional[float], typer.Option("--run-timeout", min=0.001, help="Seconds that all cells together may take.")]
+Where = Annotated[str, typer.Option("--on", metavar="local|dask|ADDRESS", help="Where runs are carried out: here, by a Dask cluster on this machine, or by the Dask scheduler at an address.")]
+KernelKind = Annotated[str, typer.Option("--kernel", metavar="warm|fresh", help="A kernel forked from a process that has the imports, or a new Python.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 def _console():
@@ -101,10 +107,13 @@ def _notebook(name: str) -> Path:
 @app.command()
 def run(
     notebook: Annotated[str, typer.Argument(help="A notebook file, or the bare name of one in the project's nbs or that the package ships, such as train.")],
-    param: Annotated[Optional[list[str]], typer.Option("-p", "--param", metavar="NAME VALUE", help="A parameter; may be given again.")] = None,
+    param: Param = None,
     out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Also write the executed notebook here.")] = None,
     params: Annotated[bool, typer.Option("--params", help="Show the notebook's parameters and run nothing.")] = False,
-    timeout: Annotated[Optional[float], typer.Option(help="Seconds that a cell may take.")] = None,
+    timeout: Timeout = None,
+    run_timeout: RunTimeout = None,
+    kernel: KernelKind = "warm",
+    where: Where = "local",
     as_json: Json = False,
 ) -> None:
     "Execute a notebook as one recorded run."
@@ -121,7 +130,15 @@ def run(
         for row in rows: table.add_row(*(escape(_text(value)) for value in row.values()))
         return _console().print(table)
     given = check(parsed, dict(pair.split('=', 1) for pair in param or ()), text=True)
-    with _cells(path.name) as on_cell: record = Workspace().runs.run(path, given, out, timeout_s=timeout, on_cell=on_cell)
+    runs, elsewhere = Workspace().runs, _executor(where)
+    if elsewhere:
+        (record,) = elsewhere.carry_out(runs, [runs.prepare(path, given, timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel)])
+        if isinstance(record, RunFailed): raise record
+        if out:
+            from mlops_nb.core import storage_errors
+            with storage_errors(out): out.write_bytes(runs.home.artifacts.bytes(record.executed))
+    else:
+        with _cells(path.name) as on_cell: record = runs.run(path, given, out, timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel, on_cell=on_cell)
     _show(record, True) if as_json else _console().print(f"[green]succeeded[/green] run {record.id} in {record.duration_s:.1f} s   {_text(record.tags | record.metrics)}")
 
 def _cells(name: str):
@@ -138,25 +155,65 @@ def _cells(name: str):
 
 @app.command()
 def sweep(
-    notebook: Annotated[str, typer.Argument(help="A notebook file.")],
-    over: Annotated[list[str], typer.Option(metavar="NAME=VALUES", help="A parameter and its values, separated by commas; may be given again.")],
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Notebooks at the same time.")] = 1,
+    notebook: Annotated[str, typer.Argument(help="A notebook file, or the bare name of one, as for run.")],
+    over: Annotated[list[str], typer.Option(metavar="NAME=VALUES", help="A parameter and its values: 31,63,127 or log:0.01..0.3:8 or lin:0..1:5; may be given again.")],
+    param: Param = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Points at the same time.")] = 1,
+    where: Where = "local",
+    share: Annotated[bool, typer.Option("--share/--no-share", help="Run the cells that cannot depend on the varied parameters once for all points.")] = True,
+    timeout: Timeout = None,
+    run_timeout: RunTimeout = None,
+    kernel: KernelKind = "warm",
     as_json: Json = False,
 ) -> None:
     "Run a notebook at every combination of some parameters."
     from mlops_nb.parameters import check, read_notebook
-    from mlops_nb.sweeps import sweep
-    path, values = _notebook(notebook), {}
+    from mlops_nb.sweeps import sweep, values
+    path, spread = _notebook(notebook), {}
     parsed = read_notebook(path)
     for text in over:
         name, equals, listed = text.partition("=")
-        if not equals: raise BadParameter(f"--over {text!r}: write NAME=VALUE,VALUE,…, such as --over num_leaves=31,63")
-        values[name] = [check(parsed, {name: value}, text=True)[name] for value in listed.split(",")]
-    def ended(point, record): print(f"{_text(point)}   {record if isinstance(record, RunFailed) else _text(record.metrics)}", file=sys.stderr)
-    records = sweep(Workspace().runs, path, values, jobs=jobs, on_end=ended)
-    done = [record for record in records if not isinstance(record, RunFailed)]
-    _print(done, as_json, {"run": "id", **{name: (lambda name: lambda r: r.params[name])(name) for name in values}, "metrics": "metrics"})
-    if len(done) < len(records): raise RunFailed(f"{len(records) - len(done)} of {len(records)} runs did not succeed: mlops-nb runs ls --where 'status = failed'")
+        if not equals: raise BadParameter(f"--over {text!r}: write NAME=VALUES, such as --over num_leaves=31,63 or --over learning_rate=log:0.01..0.3:8")
+        spread[name] = [check(parsed, {name: value}, text=True)[name] for value in values(listed)]
+    fixed = check(parsed, dict(pair.split("=", 1) for pair in param or ()), text=True)
+    if both := sorted(fixed.keys() & spread.keys()): raise BadParameter(f"{', '.join(both)} is both varied by --over and fixed by -p: leave one of them out")
+    with _points(spread) as on_point: ended = sweep(Workspace().runs, path, spread, fixed, jobs, _executor(where), share, timeout, run_timeout, kernel, on_point)
+    done = [record for record in ended if not isinstance(record, RunFailed)]
+    if as_json: _print(done, True, {})
+    elif done: _console().print(f"{len(done)} of {len(ended)} points succeeded; side by side: mlops-nb runs compare {done[0].id} {done[-1].id}", soft_wrap=True)
+    if len(done) < len(ended): raise RunFailed(f"{len(ended) - len(done)} of {len(ended)} points did not succeed: mlops-nb runs ls --where 'status = failed'")
+
+def _executor(where: str):
+    "The executor for other places than this process."
+    from mlops_nb.executors import executor
+    return None if where == "local" else executor(where)
+
+def _points(spread: dict[str, list]):
+    "A table of points that fills as they end; a line for each where there is no terminal."
+    import contextlib
+    from rich.console import Console
+    from rich.live import Live
+    from rich.markup import escape
+    from rich.table import Table
+    from mlops_nb.sweeps import grid
+    console, points = Console(stderr=True, highlight=False), grid(spread)
+    states: list = ["[dim]waits[/dim]"] * len(points)
+    def table() -> Table:
+        shown = Table(box=None, header_style="bold", pad_edge=False)
+        for name in (*spread, "state", "s", "run", "metrics"): shown.add_column(name)
+        for point, state in zip(points, states): shown.add_row(*(escape(_text(value)) for value in point.values()), *((state, "", "", "") if isinstance(state, str) else state))
+        return shown
+    @contextlib.contextmanager
+    def live():
+        with Live(table(), console=console, auto_refresh=False) if console.is_terminal else contextlib.nullcontext() as shown:
+            def on_point(at: int, point: dict, ended) -> None:
+                if ended is None: states[at] = "[yellow]runs[/yellow]"
+                elif isinstance(ended, RunFailed): states[at] = "[red]failed[/red]", "", ended.id, escape(str(ended).partition(" (run ")[0])
+                else: states[at] = "[green]done[/green]", f"{ended.duration_s:.1f}", ended.id, escape(_text(ended.metrics))
+                if shown: shown.update(table(), refresh=True)
+                elif ended is not None: print(f"{_text(point)}   {ended if isinstance(ended, RunFailed) else _text(ended.metrics)}", file=sys.stderr)
+            yield on_point
+    return live()
 
 # %% ../nbs/90_cli.ipynb #7c0290a0
 @runs_app.command("ls")

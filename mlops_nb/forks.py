@@ -9,7 +9,8 @@ import contextlib, ctypes, gc, json, os, re, secrets, selectors, signal, socket,
 from pathlib import Path
 
 # %% auto #0
-__all__ = ['LAZY', 'unsafe', 'Preloaded', 'Server', 'receive', 'become_kernel', 'serve_forks', 'listen', 'serve_from_here']
+__all__ = ['LAZY', 'before_serving', 'unsafe', 'Preloaded', 'Server', 'receive', 'become_kernel', 'serve_forks',
+           'serve_from_here']
 
 # %% ../nbs/22_forks.ipynb #50b0de71
 _THREADED = ("duckdb", "polars", "torch", "tensorflow", "jax", "cupy", "ray", "pyspark", "grpc")
@@ -84,7 +85,7 @@ class Server:
         holds_state: bool,        # whether this process is a kernel that has run cells
     ):
         self.owner, self.listener, self.folder, self.holds_state = owner, listener, Path(folder), holds_state
-        self.preloaded, self.asked, self.spare, self.arguments = Preloaded(), 0, None, None
+        self.preloaded, self.some_ended, self.spare, self.arguments = Preloaded(), False, None, None
         self.of, self.alive, self.codes, self.names = {}, {}, {}, {}  # kernels of a connection; process by its descriptor; exit statuses; names of their files
         self.ready = selectors.DefaultSelector()
         for end in owner, listener: self.ready.register(end, selectors.EVENT_READ)
@@ -102,10 +103,10 @@ class Server:
                     for descriptor in list(self.alive): _kill_group(self.alive[descriptor]); self._reap(descriptor)
                     return
 
-    def _has_work(self) -> bool: return bool(self.asked > 1 and self.preloaded.lazy) or (self.arguments is not None and self.spare is None)
+    def _has_work(self) -> bool: return self.some_ended and bool(self.preloaded.lazy or (self.arguments is not None and self.spare is None))
 
     def _work(self) -> None:
-        if self.asked > 1 and self.preloaded.lazy:
+        if self.preloaded.lazy:
             new = self.preloaded.add([self.preloaded.lazy.pop(0)])
             if new: self._drop_spare()
         elif unsafe(): self.arguments = None
@@ -122,12 +123,14 @@ class Server:
             for pid in self.of.pop(end, ()): _kill_group(pid) if pid in self.alive.values() else None
             return False
         request = json.loads(line)
-        answer = {"code": self.codes.get(request["code"])} if "code" in request else self._kernel(end, **request["fork"])
+        if "code" in request: answer = {"code": self.codes.get(request["code"])}
+        elif "unsafe" in request: answer = {"unsafe": unsafe()}
+        else: answer = self._kernel(end, **request["fork"])
         end.sendall(json.dumps(answer).encode() + b"\n")
         return True
 
     def _kernel(self, end: socket.socket, arguments: list[str], imports: list[str], environment: dict[str, str], folder: str) -> dict:
-        self.asked += 1
+        self.some_ended = False
         if changed := self.preloaded.changed(): return {"stale": changed}
         if self.preloaded.add(imports) or arguments != self.arguments: self._drop_spare()
         if reason := ("" if self.spare else unsafe()) or _shadowed(folder): return {"unsafe": reason}
@@ -145,8 +148,10 @@ class Server:
         file = self.folder/f"{name}.json"
         file.write_text(json.dumps(connection))
         ours, theirs = socket.socketpair()
+        drawn = sys.modules["random"].getstate() if self.holds_state and "random" in sys.modules else None
         pid = os.fork()
         if not pid:
+            if drawn: sys.modules["random"].setstate(drawn)  # Python has seeded it anew
             for key in list(self.ready.get_map().values()): os.close(key.fd)
             ours.close()
             become_kernel([*arguments, "-f", str(file)], theirs, self.holds_state)
@@ -163,7 +168,8 @@ class Server:
         self.codes[pid] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         self.ready.unregister(descriptor); os.close(descriptor)
         for file in self.folder.glob(f"{self.names.pop(pid)}*"): file.unlink()
-        if self.spare and self.spare[0] == pid: self._drop_spare()
+        self.some_ended = True
+        if self.spare and self.spare[0] == pid: self._drop_spare(); self.arguments = None  # whatever ended it would end the next one
 
 def receive(end: socket.socket) -> bytes:
     "One line; empty when the other end has closed."
@@ -194,8 +200,8 @@ def become_kernel(
     holds_state: bool,
 ) -> None:
     "Be a kernel, from this fork to the end of the process; never returns."
-    import atexit, time
-    code = 1
+    import atexit, time, traceback
+    code, terminal = 1, getattr(sys.stderr, "_original_stdstream_copy", 2)  # a kernel's standard error is a pipe to its own thread
     try:
         os.setsid()
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
@@ -216,6 +222,7 @@ def become_kernel(
         for ending in app.close, app.cleanup_connection_file, app.iopub_thread.stop: atexit.unregister(ending)  # nobody listens any more, and the server removes the files
         code = 0
     except SystemExit as ended: code = ended.code if isinstance(ended.code, int) else 0
+    except BaseException: os.write(terminal, traceback.format_exc().encode())
     finally:
         atexit._run_exitfuncs()
         sys.stdout.flush(); sys.stderr.flush()
@@ -251,7 +258,7 @@ def _kernel_with_shell(arguments: list[str]):
     app = Again.instance()
     app.initialize(arguments)
     app.shell.kernel = app.kernel
-    for stream, new in zip(streams, (sys.stdout, sys.stderr)): stream.__dict__ = new.__dict__
+    for stream, new in zip(streams, (sys.stdout, sys.stderr)): stream.write, stream.writelines, stream.flush = new.write, new.writelines, new.flush
     app.kernel.comm_manager.kernel = app.kernel
     for channel in app.kernel.comm_manager.comms.values(): channel.kernel = app.kernel
     return app
@@ -268,17 +275,17 @@ def serve_forks(
     server.preloaded.add(["import IPython", "import ipykernel.kernelapp", "import ipykernel.ipkernel", "import ipykernel.debugger", *(f"import {name.strip()}" for name in os.environ.get("MLOPS_PRELOAD", "").split(",") if name.strip())])
     server.serve()
 
-_listener: socket.socket|None = None
+before_serving = []  # functions that write down what this process holds and its children must not write again
 
-def listen(
+def serve_from_here(
     address: str,  # file of a socket to make
 ) -> None:
-    "Be ready to be asked, once `serve_from_here` is called."
-    global _listener
-    _listener = socket.socket(socket.AF_UNIX)
-    _listener.bind(address); _listener.listen()
-
-def serve_from_here() -> None:
-    "Fork this kernel, with all it holds, until whoever connects first is gone."
-    for stream in sys.stdout, sys.stderr: stream.flush()
-    with _listener: Server(_listener.accept()[0], _listener, os.path.dirname(_listener.getsockname()), holds_state=True).serve()
+    "Called in a cell: when the cell has ended, fork this kernel with all it holds, until whoever connects first is gone."
+    import asyncio
+    for function in before_serving: function()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address); listener.listen()
+    def serve():
+        for stream in sys.stdout, sys.stderr: stream.flush()
+        with listener: Server(listener.accept()[0], listener, os.path.dirname(address), holds_state=True).serve()
+    asyncio.get_running_loop().call_soon(serve)

@@ -12,18 +12,19 @@ engine = _Late()
 
 # %% auto #0
 __all__ = ['engine', 'ADDRESS', 'log', 'PROVISIONER', 'imports_of', 'ForkServer', 'warm', 'cool', 'Forked', 'ForkProvisioner',
-           'WarmEngine']
+           'WarmEngine', 'starting_point']
 
 # %% ../nbs/22_kernels.ipynb #2a4a8c96
-import ast, asyncio, atexit, functools, json, logging, os, queue, select, shutil, signal, site, socket, subprocess, sys, sysconfig, tempfile, threading, time
+import ast, asyncio, atexit, contextlib, functools, json, logging, os, queue, select, shutil, signal, site, socket, subprocess, sys, sysconfig, tempfile, threading, time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Iterator
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async, run_sync
+from nbformat import from_dict
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.log import logger as papermill_log
@@ -195,6 +196,7 @@ class _Client(PapermillNotebookClient):
     on_cell: Callable[[int, int], None] = staticmethod(lambda at, of: None)
     at_end: Callable[["_Client"], None] = staticmethod(lambda client: None)  # called when the cells have run, before the kernel ends
     on_kernel: Callable[["_Client"], None] = staticmethod(lambda client: None)
+    before = ""                                                   # code to execute first, which is in no cell
     kill = False
 
     @property
@@ -213,9 +215,9 @@ class _Client(PapermillNotebookClient):
                 if self.forked.poll() is not None: break
                 continue
             if message["msg_type"] == "iopub_welcome": return self.kc
-        self.kill = True
+        self.kill, forked = True, self.forked
         await self._async_cleanup_kernel()
-        raise RuntimeError("the kernel did not become ready")
+        raise RuntimeError(f"the kernel did not become ready: {_how_it_ended(forked.poll())}")
 
     async def _async_cleanup_kernel(self):
         forked, group = self.forked, getattr(getattr(self.km, "provisioner", None), "pgid", None)
@@ -232,10 +234,11 @@ class _Client(PapermillNotebookClient):
 
     def papermill_execute_cells(self):
         "As papermill does, but for cells that are not executed: those cost no two writes of the notebook."
-        for at, cell in self.done.items(): self.nb.cells[at].update(cell)
+        for at, cell in self.done.items(): self.nb.cells[at] = from_dict(cell)
         self.on_kernel(self)
         process = self.km.provisioner.process
         try:
+            if self.before: self.ask(self.before)
             for index, cell in enumerate(self.nb.cells):
                 if cell.cell_type != "code" or index in self.done or self.only is not None and index not in self.only: continue
                 self.on_cell(index, len(self.nb.cells))
@@ -245,14 +248,26 @@ class _Client(PapermillNotebookClient):
                     self.nb_man.cell_exception(self.nb.cells[index], cell_index=index, exception=error)
                     return
                 finally: self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
+            if self.done: _number(self.nb)
             self.at_end(self)
         except DeadKernelError as error: raise DeadKernelError(_how_it_ended(process.poll())) from error
         except BaseException: self.kill = True; raise
+
+    def ask(self, code: str):
+        "Execute code that is in no cell, and wait for its end."
+        reply = self.wait_for_reply(self.kc.execute(code, silent=True, store_history=False))
+        if reply["content"]["status"] != "ok": raise RuntimeError(f"{reply['content'].get('ename')}: {reply['content'].get('evalue')}")
 
     def end_now(self):
         "Kill the kernel, from another thread: the cell at work ends with `DeadKernelError`."
         self.kill = True
         _end_group(self.km.provisioner.pgid)
+
+def _number(notebook) -> None:
+    "Count the cells that were executed in their order, whatever order they ran in."
+    ran = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count]
+    for number, cell in enumerate(ran, 1):
+        for numbered in cell, *(output for output in cell.outputs if output.output_type == "execute_result"): numbered.execution_count = number
 
 def _how_it_ended(code: int|None) -> str:
     if code is None or code >= 0: return "the kernel process ended" + (f" with status {code}" if code else "")
@@ -275,6 +290,8 @@ class WarmEngine(NBClientEngine):
         address: str = "",                           # of the kernel that holds what this one goes on from; see `forks.serve_from_here`
         done: dict[int, dict]|None = None,           # cells by position, as they came out elsewhere: they are filled in and not executed
         only: set[int]|None = None,                  # positions of the cells to execute; all when not given
+        note: dict|None = None,                      # to keep in the notebook's metadata
+        before: str = "",                            # code to execute first, which is in no cell
         on_cell: Callable[[int, int], None]|None = None,  # called with the position of a cell before it runs, and the number of cells
         on_kernel: Callable[[_Client], None]|None = None, # called when the kernel is ready
         at_end: Callable[[_Client], None]|None = None,    # called when the cells have run, while the kernel is still there
@@ -291,7 +308,8 @@ class WarmEngine(NBClientEngine):
             left = [] if end is None else [max(0.001, end - time.monotonic())]
             return min([execution_timeout, *left] if execution_timeout else left, default=None)
         client = _Client(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, timeout_func=limit, log=log, log_output=log_output, stdout_file=stdout_file, stderr_file=stderr_file)
-        client.done, client.only = done or {}, only
+        if note: nb_man.nb.metadata["mlops_nb"] = note
+        client.done, client.only, client.before = done or {}, only, before
         if on_cell: client.on_cell = on_cell
         if at_end: client.at_end = at_end
         if on_kernel: client.on_kernel = on_kernel
@@ -303,3 +321,20 @@ class WarmEngine(NBClientEngine):
         return client.execute(cwd=folder or os.getcwd(), transport_encryption="auto", **more)  # a kernel that is not forked: where it can, nobody on the machine reads along
 
 papermill_engines.register(WarmEngine.name, WarmEngine)
+
+# %% ../nbs/22_kernels.ipynb #a6318498
+@contextlib.contextmanager
+def starting_point(
+    client: _Client,  # of a warm kernel, between two cells
+) -> Iterator[tuple[str, str]]:  # the address for `WarmEngine`, and why there is none
+    "Fork from a kernel, until the end of the block."
+    if client.forked is None: yield "", "its kernel is not a forked one"; return
+    folder = tempfile.mkdtemp(prefix="mlops-nb-")
+    try:
+        client.ask(f"__import__('mlops_nb.forks').forks.serve_from_here({folder + '/forks'!r})")
+        with socket.socket(socket.AF_UNIX) as owner:
+            owner.connect(f"{folder}/forks")
+            owner.sendall(b'{"unsafe": 0}\n')
+            reason = json.loads(receive(owner))["unsafe"]
+            yield ("" if reason else f"{folder}/forks"), reason
+    finally: shutil.rmtree(folder, ignore_errors=True)

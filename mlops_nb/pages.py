@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from html import escape
 from pathlib import Path
+from typing import Iterator
 
 from .core import write_whole
 
@@ -40,9 +41,21 @@ def write_page(
             if _MIME in output.get("data", {}):
                 output["data"] = {"text/html": figure_html(output["data"][_MIME], f"plot{plots}")}
                 plots += 1
+    read.cells = list(_with_notes(read))
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(read)
     if plots: write_plotly(target.parent)
     return write_whole(target, f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{escape(title)}</title><style>{_style()}</style>" + (f"<script src='{PLOTLY}'></script>" if plots else "") + f"<body>{body}</body></html>")
+
+def _with_notes(notebook) -> Iterator:
+    "The cells, and before those that ran once for all points of a sweep a word about it."
+    import nbformat
+    note, before = notebook.metadata.get("mlops_nb"), False
+    for at, cell in enumerate(notebook.cells):
+        shared = note is not None and "shared" in cell.metadata.get("tags", ())
+        if shared and not before: yield nbformat.v4.new_markdown_cell(f"> Shared: ran once for the {note['points']} points of sweep {note['sweep']}, in run {note['run']}.")
+        if shared and at in note["drawn"]: yield nbformat.v4.new_markdown_cell("> The next cell seems to draw random numbers without a seed, or to read the clock: it did so once for all points, where separate runs would differ.")
+        before = shared
+        yield cell
 
 def _style() -> str:
     from pygments.formatters import HtmlFormatter

@@ -170,9 +170,9 @@ class Records:
         lost = []
         for row in self.home.store.rows(sa.select(db.runs).where(db.runs.c.ended.is_(None))):
             if row["heartbeat"] > late and not (row["host"] == socket.gethostname() and _gone(row["pid"], row["heartbeat"])): continue
-            partly = self.home.folder/"runs"/f"{row['id']}.ipynb"
+            partly = next((file for file in (self.home.folder/"runs"/f"{row['id']}{part}.ipynb" for part in ("", "-part")) if file.is_file()), None)
             if move(self.home.store, row["id"], "lost", error={"cell": None, "ename": "Lost", "evalue": f"process {row['pid']} on {row['host']} is gone"},
-                    executed=self.home.artifacts.put(partly) if partly.is_file() else None): lost.append(row["id"])
+                    executed=self.home.artifacts.put(partly) if partly else None): lost.append(row["id"])
         return lost
 
 def _gone(pid: int, heartbeat: str) -> bool:

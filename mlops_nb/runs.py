@@ -12,7 +12,7 @@ from typing import Callable
 
 import sqlalchemy as sa
 
-from . import store as db
+from . import forks, store as db
 from .core import BadNotebook, BadParameter, RunFailed, digest, iso, new_id, now, parse_reference, storage_errors
 from .datasets import Datasets, DatasetVersion, author
 from .home import Home
@@ -20,7 +20,7 @@ from .parameters import check, parameters, read_notebook
 from .records import ENDED, REPRODUCES, Records, RunRecord, move
 
 # %% auto #0
-__all__ = ['RETAKEN', 'environment', 'git_state', 'Run', 'begin', 'current_run', 'Job', 'Runs']
+__all__ = ['RETAKEN', 'environment', 'git_state', 'Run', 'begin', 'current_run', 'Job', 'Runs', 'copy_results']
 
 # %% ../nbs/23_runs.ipynb #5dd19a8c
 @functools.cache
@@ -64,9 +64,9 @@ class _Writer:
     def _after_fork(self):
         self._lock.release(); self._writing.release()
 
-    def beat(self, store: db.Store, id: str):
-        "Beat for a run until it is `still`."
-        with self._lock: self._alive[id] = store; self._go()
+    def beat(self, store: db.Store, id: str, on_gone: Callable[[], None] = lambda: None):
+        "Beat for a run until it is `still`; call `on_gone` when somebody else has ended it."
+        with self._lock: self._alive[id] = store, on_gone; self._go()
 
     def still(self, id: str):
         with self._lock: self._alive.pop(id, None)
@@ -112,8 +112,11 @@ class _Writer:
                 if time.monotonic() >= beaten + _BEAT_S:
                     beaten = time.monotonic()
                     with self._lock: alive = list(self._alive.items())
-                    for id, store in alive:
-                        with store.write() as connection: connection.execute(sa.update(db.runs).filter_by(id=id).values(heartbeat=iso(now())))
+                    for id, (store, on_gone) in alive:
+                        with store.write() as connection:
+                            connection.execute(sa.update(db.runs).filter_by(id=id, pid=os.getpid(), host=socket.gethostname(), ended=None).values(heartbeat=iso(now())))
+                            ended = connection.execute(sa.select(db.runs.c.ended).filter_by(id=id)).scalar()
+                        if ended: self.still(id); on_gone()
             except Exception as error:
                 _log.warning("will try again: %s", error)  # what was put down is kept, and raised to whoever asks for it to be written
                 pause.wait(1); self._wake.set()
@@ -128,6 +131,7 @@ def _write_metrics(store: db.Store, rows: list[dict]):
 
 _writer = _Writer()
 atexit.register(_writer.flush)
+forks.before_serving.append(_writer.flush)
 
 # %% ../nbs/23_runs.ipynb #2c554b11
 class Run:
@@ -324,14 +328,16 @@ class Runs(Records):
         out: Path|None = None,
         on_cell: Callable[[int, int], None] = lambda at, of: None,
         again: bool = False,   # also when another process had begun it and is gone
+        threads: int|None = None,  # that the run may use; recorded as a tag
         **engine: object,      # options of `kernels.WarmEngine`
     ) -> RunRecord:
         "Execute a prepared job; see `run`."
         self._claim(job, again)
+        if threads: Run(self.home, job.id).tag(threads=threads)
         target = self.home.make("runs")/f"{job.id}.ipynb"
         status, error = "failed", None
         try:
-            error = self._execute(job, target, on_cell, engine)
+            error = self._execute(job, target, on_cell, engine, threads)
             status = "cancelled" if error and job.id in self._cancelled else "timeout" if error and error["ename"] == "CellTimeoutError" else "failed" if error else "succeeded"
         except (KeyboardInterrupt, SystemExit): status = "cancelled"; raise
         except Exception as problem: error = {"cell": None, "ename": type(problem).__name__, "evalue": str(problem)}; raise
@@ -345,13 +351,16 @@ class Runs(Records):
     def _claim(self, job: Job, again: bool):
         mine = dict(status="running", host=socket.gethostname(), pid=os.getpid(), started=iso(now()), heartbeat=iso(now()), ended=None, error=None)
         with self.home.store.write() as connection:
-            found = connection.execute(sa.select(db.runs.c.status, db.runs.c.tags).where(db.runs.c.id == job.id)).mappings().one()
+            found = connection.execute(sa.select(db.runs.c.status, db.runs.c.tags, db.runs.c.pid, db.runs.c.host).where(db.runs.c.id == job.id)).mappings().one()
             retaken = again and found["status"] in ("running", "lost") and RETAKEN not in found["tags"]
+            if (found["status"], found["pid"], found["host"]) == ("running", os.getpid(), socket.gethostname()): return
             if found["status"] != "queued" and not retaken: raise RunFailed(f"run {job.id} is {found['status']}: it cannot be carried out" + (" a third time" if RETAKEN in found["tags"] else ""))
             connection.execute(sa.update(db.runs).where(db.runs.c.id == job.id).values(**mine, tags=found["tags"] | ({RETAKEN: "1"} if retaken else {})))
-            if retaken:
-                for table in db.metrics, db.metric_history, db.run_inputs, db.run_outputs: connection.execute(sa.delete(table).where(table.c.run_id == job.id))
-        _writer.beat(self.home.store, job.id)
+            if retaken: _forget_results(connection, job.id)
+        def stop():
+            self._cancelled.add(job.id)
+            if client := self._at_work.get(job.id): client.end_now()
+        _writer.beat(self.home.store, job.id, stop)
 
     def _finish(self, id: str, status: str, error: dict|None, target: Path):
         _writer.flush()
@@ -363,6 +372,46 @@ class Runs(Records):
         failure = RunFailed(f"{Path(job.path).name} {status} in {_where(error)}: {error['ename']}: {_short(error['evalue'])} (run {job.id}; its executed cells: {_within(self.home.folder/'runs'/f'{job.id}.ipynb', Path.cwd())})")
         failure.id = job.id
         return failure
+
+    def carry_out_part(self,
+        job: Job,
+        threads: int|None = None,
+        **engine: object,  # options of `kernels.WarmEngine`
+    ) -> dict|None:        # what a cell raised
+        "Execute some cells of a prepared job, which `carry_out` or `fail` ends."
+        self._claim(job, False)
+        try: return self._execute(job, self.partly(job.id), lambda at, of: None, engine, threads)
+        finally: self._at_work.pop(job.id, None)
+
+    def partly(self, id: str) -> Path:
+        "Where the cells are that `carry_out_part` executed."
+        return self.home.make("runs")/f"{id}-part.ipynb"
+
+    def begin_again(self, id: str) -> None:
+        "Forget what a run at work has recorded so far."
+        with self.home.store.write() as connection: _forget_results(connection, id)
+
+    def fail(self,
+        job: Job,
+        error: dict,               # cell, ename, evalue
+        executed: str|None = None, # the notebook as it came out
+    ) -> RunFailed:
+        "End a prepared job with what was raised elsewhere."
+        target = self.home.make("runs")/f"{job.id}.ipynb"
+        if executed is not None: target.write_text(executed)
+        status = "timeout" if error["ename"] == "CellTimeoutError" else "failed"
+        self._finish(job.id, status, error, target)
+        return self._failure(job, status, error)
+
+    def ended_elsewhere(self, id: str) -> None:
+        "Note that a run which another process carried out has ended."
+        _writer.still(id)
+        if self._on_end: self._on_end(id)
+
+    def give_up(self, id: str) -> None:
+        "Make a run `cancelled` that has not ended."
+        _writer.still(id)
+        move(self.home.store, id, "cancelled")
 
     def cancel(self) -> None:
         "End the runs that this object has at work in other threads: they become `cancelled`, with the cells they had executed."
@@ -390,7 +439,7 @@ class Runs(Records):
         if not path.is_file(): path.write_bytes(self.home.artifacts.bytes(id_or_job.source))
         return path
 
-    def _execute(self, job: Job, target: Path, on_cell, engine: dict) -> dict|None:
+    def _execute(self, job: Job, target: Path, on_cell, engine: dict, threads: int|None = None) -> dict|None:
         "Let papermill execute; return what a cell raised."
         from jupyter_client.kernelspec import NoSuchKernel
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -402,7 +451,7 @@ class Runs(Records):
         def kernel(client): self._at_work[job.id] = client
         try:
             with storage_errors(target): execute_notebook(str(path), str(target), job.given, engine_name=WarmEngine.name, progress_bar=False, log=_quiet,
-                environment=_variables(self.home) | {"MLOPS_RUN": job.id}, folder=str(self.home.root), on_cell=cell, on_kernel=kernel, warm=job.kernel == "warm", execution_timeout=job.timeout_s, run_timeout=job.run_timeout_s, **engine)
+                environment=_variables(self.home, threads) | {"MLOPS_RUN": job.id}, folder=str(self.home.root), on_cell=cell, on_kernel=kernel, warm=job.kernel == "warm", execution_timeout=job.timeout_s, run_timeout=job.run_timeout_s, **engine)
         except PapermillExecutionError as error: return {"cell": error.cell_index, "ename": error.ename, "evalue": error.evalue}
         except CellTimeoutError:
             whole = job.run_timeout_s is not None and time.monotonic() - began >= job.run_timeout_s
@@ -411,13 +460,34 @@ class Runs(Records):
         except NoSuchKernel as error: raise BadNotebook(f"{job.path}: it asks for the kernel {error.name!r}, which is not installed here; jupyter kernelspec list shows those that are") from error
 
 # %% ../nbs/23_runs.ipynb #65dbad75
+_RESULTS = db.metrics, db.metric_history, db.run_inputs, db.run_outputs
+
+def _forget_results(connection, id: str) -> None:
+    "What a run had recorded when it was broken off, and will record again."
+    for table in _RESULTS: connection.execute(sa.delete(table).where(table.c.run_id == id))
+
+def copy_results(
+    home: Home,
+    of: str,               # identifier of a run
+    to: list[str],         # of others, that went through the same cells
+) -> None:
+    "Record for other runs what one has recorded so far."
+    with home.store.write() as connection:
+        tags = connection.execute(sa.select(db.runs.c.tags).filter_by(id=of)).scalar()
+        for id in to:
+            connection.execute(sa.update(db.runs).filter_by(id=id).values(tags=tags))
+            for table in _RESULTS:
+                names = [column.name for column in table.c if column.name not in ("id", "run_id")]
+                rows = sa.select(sa.literal(id), *(table.c[name] for name in names)).where(table.c.run_id == of).order_by(*([table.c.id] if "id" in table.c else []))
+                connection.execute(sa.insert(table).from_select(["run_id", *names], rows))
+
 RETAKEN = "retaken"  # the tag of a run that was begun again, after the process that had begun it was killed
 _quiet = logging.getLogger(f"{__name__}.cells")  # a failing cell is told once, by the run, and not by nbclient too
 _quiet.setLevel(logging.CRITICAL)
 
-def _variables(home: Home) -> dict[str, str]:
+def _variables(home: Home, threads: int|None) -> dict[str, str]:
     "The environment of a run's kernel; plots are kept as data, not with a copy of plotly.js each."
-    return {"PLOTLY_RENDERER": "plotly_mimetype"} | os.environ | home.environment()
+    return {"PLOTLY_RENDERER": "plotly_mimetype"} | ({"OMP_NUM_THREADS": str(threads)} if threads else {}) | os.environ | home.environment()
 
 def _where(error: dict) -> str: return "its kernel" if error["cell"] is None else f"cell {error['cell']}"
 def _short(text: str) -> str: return text if len(text) <= 500 else text[:500] + "…"

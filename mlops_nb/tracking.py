@@ -97,7 +97,8 @@ def _made(folder: Path) -> Path:
 
 # %% ../nbs/21_tracking.ipynb #419d583a
 def _serve() -> None:
-    "Answer requests until the input ends."
+    "Answer requests until the input ends; only with time that nobody else wants."
+    if hasattr(os, "SCHED_IDLE"): os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
