@@ -19,6 +19,7 @@ from fastcore.basics import patch
 from . import store as db
 from .core import BadParameter, BadReference, Busy, MLOpsError, NotFound, Reference, RunFailed, Shown, canonical_json, digest, iso, new_id, now, parse_reference
 from .datasets import author
+from .executors import Executor, Local
 from .fingerprints import difference, fingerprint_parts, texts
 from .graphs import Output, Pipeline, Step, StepRun, fill, promised, state_word, svg
 from .home import Home
@@ -137,13 +138,13 @@ def _reference(text: str) -> Reference|None:
     except BadReference: return None
 
 # %% ../nbs/26_pipelines.ipynb #e1835c7a
-_BEAT_S, _LONGEST_PAUSE_S = 5, 300
+_BEAT_S, _LONGEST_PAUSE_S, _AT_ONCE = 5, 300, 16
 
 class _Execution:
     "An execution at work."
 
-    def __init__(self, pipelines: Pipelines, plan: PipelineRun, steps: dict[str, tuple[Step, Path]], before: dict[str, dict], reuse: bool, on_step: Callable[[StepRun], None]):
-        self._pipelines, self._runs, self._home, self._plan, self._steps, self._before, self._reuse, self._on_step = pipelines, pipelines.runs, pipelines.home, plan, steps, before, reuse, on_step
+    def __init__(self, pipelines: Pipelines, plan: PipelineRun, steps: dict[str, tuple[Step, Path]], before: dict[str, dict], reuse: bool, on_step: Callable[[StepRun], None], executor: Executor):
+        self._pipelines, self._runs, self._home, self._plan, self._steps, self._before, self._reuse, self._on_step, self._executor = pipelines, pipelines.runs, pipelines.home, plan, steps, before, reuse, on_step, executor
         self._states, self._done, self._errors = {one.name: one for one in plan.steps}, {}, {}
         self._active, self._due, self._news, self._stopping, self._beaten = set(), {}, queue.SimpleQueue(), False, time.monotonic()
 
@@ -153,9 +154,15 @@ class _Execution:
                 while self._advance(pool, jobs): self._hear()
             except BaseException:
                 self._stopping = True
-                while self._active: self._runs.cancel(); self._hear(0.2)
+                while self._active: self._cancel(); self._hear(0.2)
                 raise
         return self._errors
+
+    def _cancel(self) -> None:
+        self._runs.cancel()
+        if isinstance(self._executor, Local): return
+        for name in self._active:
+            if id := self._states[name].run_id: self._runs.give_up(id)  # the worker that has it looks at every beat
 
     def _advance(self, pool: ThreadPoolExecutor, jobs: int) -> bool:
         "Begin what can begin; false when there is nothing left to do."
@@ -213,7 +220,9 @@ class _Execution:
             if self._stopping: raise RunFailed("the pipeline was stopped")
             job = self._runs.prepare(path, given, step.name, {TAG: self._plan.id}, step.timeout_s)
             tell(run_id=job.id, fingerprint=key, parts=parts, reason=why, attempts=attempts + 1)
-            tell(self._runs.carry_out(job), state="succeeded", ended=iso(now()))
+            (ended,) = self._executor.carry_out(self._runs, [job])
+            if isinstance(ended, RunFailed): raise ended
+            tell(ended, state="succeeded", ended=iso(now()))
         except Exception as error: self._news.put((step.name, {}, error))
 
 def _seconds(started: str|None, ended: str|None) -> float|None:
@@ -260,7 +269,8 @@ def run(self: Pipelines,
     pipeline: Pipeline|Callable[..., object],
     params: dict[str, object]|None = None,            # of the pipeline; or write them as keywords
     *,
-    jobs: int = 2,                                    # steps at the same time
+    jobs: int|None = None,                            # steps at the same time; as many as cores and memory allow when not given
+    executor: Executor|None = None,                   # where they are carried out; in this process when not given
     reuse: bool = True,                               # results of earlier executions, where they hold
     on_step: Callable[[StepRun], None] = lambda step: None,  # called as a step moves
     **more: object,
@@ -270,7 +280,8 @@ def run(self: Pipelines,
     id, before = self._claim(plan, graph)
     def end(status: str) -> None:
         with self.home.store.write() as connection: connection.execute(sa.update(db.pipeline_runs).filter_by(id=id).values(status=status, ended=iso(now())))
-    try: errors = _Execution(self, replace(plan, id=id), paths, before, reuse, on_step).go(jobs)
+    executor = executor or Local(jobs)
+    try: errors = _Execution(self, replace(plan, id=id), paths, before, reuse, on_step, executor).go(jobs or getattr(executor, "jobs", _AT_ONCE))
     except BaseException: end("cancelled"); raise
     end("failed" if errors else "succeeded")
     if not errors: return self[id]
