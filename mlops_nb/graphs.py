@@ -5,22 +5,23 @@
 # %% ../nbs/26_graphs.ipynb #5fe06e0d
 from __future__ import annotations
 
-import functools, inspect
+import functools, importlib, inspect, sys
 from contextvars import ContextVar
 from dataclasses import dataclass
 from html import escape
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator
 
-from .core import BadParameter, Shown, check_name
+from .core import BadParameter, NotFound, Shown, check_name, digest
 from .fingerprints import known_values
 from .parameters import check
 
 if TYPE_CHECKING: from nbformat import NotebookNode
 
 # %% auto #0
-__all__ = ['STATES', 'Step', 'Output', 'promised', 'fill', 'step', 'Pipeline', 'pipeline', 'StepRun', 'state_word', 'levels',
-           'svg']
+__all__ = ['STATES', 'Step', 'Output', 'promised', 'fill', 'step', 'Pipeline', 'pipeline', 'load_pipeline', 'StepRun',
+           'state_word', 'levels', 'svg']
 
 # %% ../nbs/26_graphs.ipynb #d4eeb9bc
 @dataclass(frozen=True, eq=False)
@@ -129,6 +130,29 @@ class Pipeline:
 def pipeline(function: Callable[..., object]) -> Pipeline:
     "Mark a function as a pipeline."
     return Pipeline(function)
+
+# %% ../nbs/26_graphs.ipynb #ae795552
+def load_pipeline(
+    name: str,   # `FILE.py:function` or `package.module:function`; the function may be left out where there is one pipeline
+    root: Path,  # the project folder
+) -> Pipeline:
+    "Import a pipeline; raise `NotFound` or `BadParameter` with the reason when that cannot be done."
+    place, _, function = name.partition(":")
+    file = next((path.absolute() for path in (Path(place), root/place) if path.is_file()), None) if place.endswith(".py") else None
+    if place.endswith(".py") and not file: raise NotFound(f"{place} does not exist: give the file that declares the pipeline, as FILE.py:FUNCTION")
+    for folder in (str(file.parent), str(root)) if file else (str(root),):
+        if folder not in sys.path: sys.path.insert(0, folder)
+    try:
+        if file:
+            spec = spec_from_file_location(f"pipelines_of_{digest(str(file))[:12]}", file)
+            module = sys.modules[spec.name] = module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else: module = importlib.import_module(place)
+    except Exception as error: raise BadParameter(f"{place} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    there = {key: value for key, value in vars(module).items() if isinstance(value, Pipeline)}
+    found = getattr(module, function, None) if function else next(iter(there.values())) if len(there) == 1 else None
+    if callable(found): return found if isinstance(found, Pipeline) else Pipeline(found)
+    raise NotFound(f"{place} has no pipeline {function!r}; " * bool(function) + (f"{place} declares {', '.join(there)}: write {place}:NAME" if there else f"mark the function in {place} with @pipeline"))
 
 # %% ../nbs/26_graphs.ipynb #f69a97f8
 STATES = "waiting", "running", "succeeded", "failed", "skipped", "cancelled", "lost"
