@@ -52,7 +52,7 @@ class Workspace(Home):
     def notebook(self, name: str|Path) -> Path:
         "A notebook by its path, from the working directory or the project folder; or by its bare name: the project's own, or one that the package ships."
         path = Path(name)
-        places = [path, self.root/path, *([self.root/"nbs"/f"{path.stem}.ipynb"] if path.parent == Path(".") else [])]
+        places = [path, self.root/path, *(folder/f"{path.stem}.ipynb" for folder in (self.root, self.root/"nbs") if path.parent == Path("."))]
         if found := [place for place in places if place.is_file()]: return found[0]
         try: return workflow(path.stem) if path.parent == Path(".") else path
         except NotFound: return path  # who reads it says that there is no such file
