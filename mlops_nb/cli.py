@@ -12,19 +12,21 @@ from typing import Annotated, Optional
 import typer
 
 from .core import BadParameter, MLOpsError, NotFound, RunFailed, iso, now
-from .workspace import Workspace, workflow
+from .workspace import Workspace
 
 # %% auto #0
-__all__ = ['app', 'runs_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Param', 'Timeout', 'RunTimeout', 'Where',
-           'KernelKind', 'Json', 'join_pairs', 'main', 'run', 'sweep', 'runs_ls', 'runs_show', 'runs_compare',
-           'runs_open', 'data_add', 'data_ls', 'data_show', 'model_ls', 'model_show', 'model_promote', 'model_rollback',
+__all__ = ['app', 'runs_app', 'pipeline_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Param', 'Timeout',
+           'RunTimeout', 'Where', 'KernelKind', 'Json', 'join_pairs', 'main', 'run', 'sweep', 'pipeline_run',
+           'pipeline_show', 'pipeline_graph', 'pipeline_ls', 'runs_ls', 'runs_show', 'runs_compare', 'runs_open',
+           'data_add', 'data_ls', 'data_show', 'model_ls', 'model_show', 'model_promote', 'model_rollback',
            'model_history', 'audit_ls', 'audit_verify', 'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls',
            'watch', 'sync', 'init', 'demo']
 
 # %% ../nbs/90_cli.ipynb #8b7b47d0
 app = typer.Typer(name="mlops-nb", help="From the notebook to production, and true there: runs, models, promotion, monitoring.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
-runs_app, data_app, model_app, audit_app, monitor_app = (typer.Typer(no_args_is_help=True) for _ in range(5))
+runs_app, pipeline_app, data_app, model_app, audit_app, monitor_app = (typer.Typer(no_args_is_help=True) for _ in range(6))
 app.add_typer(runs_app, name="runs", help="Recorded runs: ls, show, compare, open.")
+app.add_typer(pipeline_app, name="pipeline", help="Graphs of runs: run, show, graph, ls.")
 app.add_typer(data_app, name="data", help="Datasets: add, ls, show.")
 app.add_typer(model_app, name="model", help="Models: ls, show, promote, rollback, history.")
 app.add_typer(audit_app, name="audit", help="The audit trail: ls, verify, export.")
@@ -107,14 +109,7 @@ def _fail(error: Exception, status: int) -> None:
     sys.exit(status)
 
 # %% ../nbs/90_cli.ipynb #bd20ca58
-def _notebook(name: str) -> Path:
-    "A notebook by path; by its bare name in the project's `nbs`; or one that the package ships."
-    path = Path(name)
-    if path.exists() or path.parent != Path("."): return path
-    own = Workspace().root/"nbs"/f"{path.stem}.ipynb"
-    if own.is_file(): return own
-    try: return workflow(path.stem)
-    except NotFound: return path  # `run` says that there is no such file
+def _notebook(name: str) -> Path: return Workspace().notebook(name)
 
 @app.command()
 def run(
@@ -226,6 +221,113 @@ def _points(spread: dict[str, list]):
                 elif ended is not None: print(f"{_text(point)}   {ended if isinstance(ended, RunFailed) else _text(ended.metrics)}", file=sys.stderr)
             yield on_point
     return live()
+
+# %% ../nbs/90_cli.ipynb #55b216d2
+_SHIPPED = {"retrain": "mlops_nb.retraining:retrain"}
+_STYLES = {"waiting": "dim", "running": "yellow", "succeeded": "green", "reused": "green dim", "failed": "red", "skipped": "yellow dim", "cancelled": "magenta", "lost": "red"}
+_PipelineName = Annotated[str, typer.Argument(metavar="NAME", help="A pipeline that was run here, or the identifier of an execution.")]
+
+def _pipeline(name: str):
+    from mlops_nb.graphs import load_pipeline
+    return load_pipeline(_SHIPPED.get(name, name), Workspace().root)
+
+def _steps_table(run):
+    "Steps with states, seconds, runs and reasons."
+    from datetime import datetime
+    from rich.markup import escape
+    from rich.table import Table
+    from mlops_nb.graphs import state_word
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("step", "state", "s", "run", "why"): table.add_column(name, overflow="fold", no_wrap=name != "why", justify="right" if name == "s" else "left")
+    for one in run.steps:
+        seconds = None if one.reused else one.duration_s
+        if one.state == "running" and one.started: seconds = (now() - datetime.fromisoformat(one.started)).total_seconds()
+        word = state_word(one)
+        table.add_row(escape(one.name), f"[{_STYLES[word]}]{word}[/]" + (f" ({one.attempts} attempts)" if one.attempts > 1 else ""), "" if seconds is None else f"{seconds:.1f}", one.run_id or "", escape((one.reason or "").partition(" (run ")[0]))
+    return table
+
+@pipeline_app.command("run")
+def pipeline_run(
+    name: Annotated[str, typer.Argument(metavar="PIPELINE", help="FILE.py:FUNCTION, package.module:function, or one that the package ships: retrain.")],
+    param: Param = None,
+    jobs: Annotated[Optional[int], typer.Option("-j", "--jobs", min=1, help="Steps at the same time; as many as cores and memory allow when not given.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Reuse nothing of earlier executions.")] = False,
+    where: Where = "local",
+    as_json: Json = False,
+) -> None:
+    "Execute a pipeline: what is known is reused, and what was broken off goes on."
+    ws, found = Workspace(), _pipeline(name)
+    _, given = found.steps(dict(pair.split("=", 1) for pair in param or ()), text=True)
+    with _live_steps(ws.pipelines.plan(found, given)) as on_step: ended = ws.pipelines.run(found, given, jobs=jobs, executor=_executor(where), reuse=not fresh, on_step=on_step)
+    if as_json: return print(json.dumps(ended.asdict()))
+    again = sum(one.reused for one in ended.steps)
+    _console().print(f"[green]succeeded[/green] {ended.name} {ended.id}: {len(ended.steps) - again} of {len(ended.steps)} steps ran" + (f", {again} reused" if again else ""))
+
+def _live_steps(plan):
+    "The steps of a pipeline as they move."
+    import contextlib
+    from dataclasses import replace
+    from rich.console import Console
+    from rich.live import Live
+    from mlops_nb.graphs import state_word
+    console, states = Console(stderr=True, highlight=False), {one.name: one for one in plan.steps}
+    def table(): return _steps_table(replace(plan, steps=tuple(states.values())))
+    @contextlib.contextmanager
+    def live():
+        with Live(get_renderable=table, console=console, refresh_per_second=4) if console.is_terminal else contextlib.nullcontext():
+            def on_step(one) -> None:
+                news = (states[one.name].state, states[one.name].reason) != (one.state, one.reason) and not (one.state == "running" and not one.reason)
+                states[one.name] = one
+                if news and not console.is_terminal: print(f"{one.name}: {state_word(one)}" + (f" in {one.duration_s:.1f} s" if one.duration_s is not None and not one.reused else "") + (f" ({one.reason})" if one.reason and one.state != "succeeded" else ""), file=sys.stderr)
+            yield on_step
+    return live()
+
+@pipeline_app.command("show")
+def pipeline_show(name: _PipelineName, as_json: Json = False) -> None:
+    "Show the latest execution of a pipeline: its steps, states, seconds, runs, and why."
+    run = Workspace().pipelines[name]
+    if as_json: return print(json.dumps(run.asdict()))
+    from rich.markup import escape
+    _console().print(f"[bold]{escape(run.name)}[/bold] {run.id}: {run.status}   {escape(_text(run.params))}   [dim]{run.created[:19]} by {escape(run.author)}[/dim]")
+    _console().print(_steps_table(run))
+
+@pipeline_app.command("graph")
+def pipeline_graph(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A pipeline that was run here, an execution, or one that was not run yet, as for run.")],
+    out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Write the picture to a .svg or .html file.")] = None,
+) -> None:
+    "Draw a pipeline's graph with the states of its steps."
+    from mlops_nb.graphs import svg
+    ws = Workspace()
+    if out and out.suffix not in (".svg", ".html"): raise BadParameter(f"--out {out}: write to a .svg or .html file")
+    try: run = ws.pipelines[name]
+    except NotFound:
+        if ":" not in name and not name.endswith(".py") and name not in _SHIPPED: raise
+        run = ws.pipelines.plan(_pipeline(name))
+    if not out: return _console().print(_tree(run))
+    from mlops_nb.core import write_whole
+    write_whole(out, svg(run.steps, run.name) if out.suffix == ".svg" else f"<!doctype html><meta charset=utf-8><title>{run.name}</title><body style='font-family:system-ui,sans-serif'>{run._repr_html_()}")
+    print(f"written to {out}")
+
+def _tree(run):
+    "Each step below the last of those that it needs."
+    from rich.markup import escape
+    from rich.tree import Tree
+    from mlops_nb.graphs import levels, state_word
+    top = Tree(f"[bold]{escape(run.name)}[/bold] {run.status}")
+    branches = {}
+    for one in (one for column in levels(run.steps) for one in column):
+        *others, last = sorted(one.needs, key=list(branches).index) or [None]
+        word = state_word(one)
+        seconds = "" if one.duration_s is None or one.reused else f" {one.duration_s:.1f} s"
+        also = f"  [dim]also after {escape(', '.join(others))}[/dim]" if others else ""
+        branches[one.name] = (branches[last] if last else top).add(f"{escape(one.name)}  [{_STYLES[word]}]{word}[/]{seconds}{also}")
+    return top
+
+@pipeline_app.command("ls")
+def pipeline_ls(name: Annotated[Optional[str], typer.Argument(help="Only executions of this pipeline.")] = None, limit: Annotated[Optional[int], typer.Option(min=1)] = None, as_json: Json = False) -> None:
+    "List executions, the latest first."
+    _print(Workspace().pipelines.list(name, limit), as_json, {"pipeline": "name", "status": "status", "created": lambda r: r.created[:19], "execution": "id", "steps": lambda r: len(r.steps), "params": "params"})
 
 # %% ../nbs/90_cli.ipynb #7c0290a0
 @runs_app.command("ls")

@@ -158,8 +158,10 @@ class Run:
         "Note that this run reads a version, and return it. A reproduction reads the version that the run it repeats had read."
         version = Datasets(self.home.store, self.home.artifacts)[self._pinned(what)] if isinstance(what, str) else what
         key = dict(run_id=self.id, kind=version.kind, name=version.name, version=version.version)
+        asked = what if isinstance(what, str) else None
         with self.home.store.write() as connection:
-            if not connection.execute(sa.select(db.run_inputs).filter_by(**key)).first(): connection.execute(sa.insert(db.run_inputs), key)
+            if not connection.execute(sa.select(db.run_inputs).filter_by(**key)).first(): connection.execute(sa.insert(db.run_inputs), key | {"asked": asked})
+            elif asked != str(version.ref): connection.execute(sa.update(db.run_inputs).filter_by(**key).values(asked=asked))  # of two ways to ask, the looser one counts
         return version
 
     def _pinned(self, reference: str) -> str:

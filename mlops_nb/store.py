@@ -17,9 +17,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from .core import StorageError, StoreTooNew, canonical_json, storage_errors
 
 # %% auto #0
-__all__ = ['metadata', 'runs', 'params', 'metrics', 'metric_history', 'run_inputs', 'run_outputs', 'dataset_versions',
-           'model_versions', 'aliases', 'evaluations', 'audit', 'batches', 'checks', 'HEAD', 'Json', 'Store',
-           'next_version']
+__all__ = ['metadata', 'runs', 'params', 'metrics', 'metric_history', 'run_inputs', 'run_outputs', 'pipeline_runs',
+           'pipeline_steps', 'dataset_versions', 'model_versions', 'aliases', 'evaluations', 'audit', 'batches',
+           'checks', 'HEAD', 'Json', 'Store', 'take_turns', 'next_version']
 
 # %% ../nbs/02_store.ipynb #ac8bb79e
 class Json(sa.types.TypeDecorator):
@@ -44,10 +44,15 @@ metrics = _table("metrics", _key("run_id"), _key("name"), _must("value", Float),
     ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("metrics_by_value", "name", "value", "run_id"))
 metric_history = _table("metric_history", _key("id", Integer), _must("run_id"), _must("name"), _must("step", Integer), _must("value", Float), _must("time"),
     ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("history_by_run", "run_id", "name", "step"))
-run_inputs = _table("run_inputs", _key("run_id"), _key("kind"), _key("name"), _key("version", Integer),
+run_inputs = _table("run_inputs", _key("run_id"), _key("kind"), _key("name"), _key("version", Integer), Column("asked", Text),
     ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("inputs_by_version", "kind", "name", "version"))
 run_outputs = _table("run_outputs", _key("run_id"), _key("name"), _must("digest"), _must("size", Integer),
     ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("outputs_by_digest", "digest"))
+pipeline_runs = _table("pipeline_runs", _key("id"), _must("name"), _must("params", Json), _must("graph", Json), _must("status"), _must("author"), _must("host"), _must("pid", Integer),
+    _must("created"), _must("heartbeat"), Column("ended", Text), Index("pipeline_runs_by_name", "name", "id"))
+pipeline_steps = _table("pipeline_steps", _key("pipeline_id"), _key("name"), _must("state"), _must("reused", Boolean), _must("attempts", Integer), Column("run_id", Text), Column("fingerprint", Text),
+    Column("parts", Json), Column("reason", Text), Column("started", Text), Column("ended", Text),
+    ForeignKeyConstraint(["pipeline_id"], ["pipeline_runs.id"]), ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("steps_by_fingerprint", "fingerprint"))
 
 # %% ../nbs/02_store.ipynb #ae13a384
 dataset_versions = _table("dataset_versions", _key("name"), _key("version", Integer), _must("digest"), _must("rows", Integer), _must("columns", Json), _must("files", Json),
@@ -189,11 +194,18 @@ class Store:
         self._engine = None
 
 # %% ../nbs/02_store.ipynb #c18f84ad
+def take_turns(
+    connection: Connection,  # of a `write`
+    what: str,
+) -> None:
+    "Make concurrent writers of one thing wait for one another until their transactions end; in SQLite all writers do."
+    if connection.dialect.name == "postgresql": connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": what})
+
 def next_version(
     connection: Connection,  # of a `write`
     table: Table,            # with the columns `name` and `version`
     name: str,
 ) -> int:                    # from 1
     "The number of a name's next version; concurrent callers wait for one another."
-    if connection.dialect.name == "postgresql": connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"{table.name}/{name}"})
+    take_turns(connection, f"{table.name}/{name}")
     return (connection.execute(sa.select(sa.func.max(table.c.version)).where(table.c.name == name)).scalar() or 0) + 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlops_nb.audit import Audit
     from mlops_nb.datasets import Datasets
     from mlops_nb.monitoring import Monitors
+    from mlops_nb.pipelines import Pipelines
     from mlops_nb.registry import Models
     from mlops_nb.runs import Runs
     from mlops_nb.scoring import Batches
@@ -44,6 +45,19 @@ class Workspace(Home):
         return Runs(self, on_end=self.mirror.add)
 
     @cached_property
+    def pipelines(self) -> Pipelines:
+        from mlops_nb.pipelines import Pipelines
+        return Pipelines(self.runs, self.notebook)
+
+    def notebook(self, name: str|Path) -> Path:
+        "A notebook by its path, from the working directory or the project folder; or by its bare name: the project's own, or one that the package ships."
+        path = Path(name)
+        places = [path, self.root/path, *(folder/f"{path.stem}.ipynb" for folder in (self.root, self.root/"nbs") if path.parent == Path("."))]
+        if found := [place for place in places if place.is_file()]: return found[0]
+        try: return workflow(path.stem) if path.parent == Path(".") else path
+        except NotFound: return path  # who reads it says that there is no such file
+
+    @cached_property
     def mirror(self) -> Mirror:
         "Copies every run that ends to W&B, beside the work."
         from mlops_nb.tracking import Mirror
@@ -56,7 +70,7 @@ class Workspace(Home):
         run = self.runs[id]
         executed = self.folder/"runs"/f"{id}.ipynb"
         return MirroredRun(id, Path(run.notebook).stem, self.root.name or "mlops_nb", run.status, run.params, run.metrics, tuple(self.runs.history(id)), run.started or "", run.ended or "",
-            group=run.tags.get("sweep"), tags=tuple(f"{name}:{value}"[:64] for name, value in run.tags.items()), notebook=executed if executed.is_file() else None, notes=run.step)
+            group=run.tags.get("sweep") or run.tags.get("pipeline"), tags=tuple(f"{name}:{value}"[:64] for name, value in run.tags.items()), notebook=executed if executed.is_file() else None, notes=run.step)
 
     def _was_mirrored(self, id: str) -> None:
         from mlops_nb import store as db

@@ -53,6 +53,21 @@ def upgrade():
     sa.PrimaryKeyConstraint('name', 'version'),
     sa.UniqueConstraint('name', 'package')
     )
+    op.create_table('pipeline_runs',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('params', sa.Text(), nullable=False),
+    sa.Column('graph', sa.Text(), nullable=False),
+    sa.Column('status', sa.Text(), nullable=False),
+    sa.Column('author', sa.Text(), nullable=False),
+    sa.Column('host', sa.Text(), nullable=False),
+    sa.Column('pid', sa.Integer(), nullable=False),
+    sa.Column('created', sa.Text(), nullable=False),
+    sa.Column('heartbeat', sa.Text(), nullable=False),
+    sa.Column('ended', sa.Text(), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('pipeline_runs_by_name', 'pipeline_runs', ['name', 'id'], unique=False)
     op.create_table('runs',
     sa.Column('id', sa.Text(), nullable=False),
     sa.Column('notebook', sa.Text(), nullable=False),
@@ -75,8 +90,8 @@ def upgrade():
     sa.Column('mirrored', sa.Text(), nullable=True),
     sa.PrimaryKeyConstraint('id')
     )
-    op.create_index('runs_by_ended', 'runs', ['ended'], unique=False)
     op.create_index('runs_by_created', 'runs', ['created', 'id'], unique=False)
+    op.create_index('runs_by_ended', 'runs', ['ended'], unique=False)
     op.create_index('runs_by_step', 'runs', ['step'], unique=False)
     op.create_table('aliases',
     sa.Column('name', sa.Text(), nullable=False),
@@ -159,11 +174,29 @@ def upgrade():
     )
     op.create_index('params_by_number', 'params', ['name', 'number', 'run_id'], unique=False)
     op.create_index('params_by_value', 'params', ['name', 'value', 'run_id'], unique=False)
+    op.create_table('pipeline_steps',
+    sa.Column('pipeline_id', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('reused', sa.Boolean(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('run_id', sa.Text(), nullable=True),
+    sa.Column('fingerprint', sa.Text(), nullable=True),
+    sa.Column('parts', sa.Text(), nullable=True),
+    sa.Column('reason', sa.Text(), nullable=True),
+    sa.Column('started', sa.Text(), nullable=True),
+    sa.Column('ended', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['pipeline_id'], ['pipeline_runs.id'], ),
+    sa.ForeignKeyConstraint(['run_id'], ['runs.id'], ),
+    sa.PrimaryKeyConstraint('pipeline_id', 'name')
+    )
+    op.create_index('steps_by_fingerprint', 'pipeline_steps', ['fingerprint'], unique=False)
     op.create_table('run_inputs',
     sa.Column('run_id', sa.Text(), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('asked', sa.Text(), nullable=True),
     sa.ForeignKeyConstraint(['run_id'], ['runs.id'], ),
     sa.PrimaryKeyConstraint('run_id', 'kind', 'name', 'version')
     )
