@@ -16,10 +16,9 @@ from .records import RunRecord
 from .runs import Job, Runs
 
 # %% auto #0
-__all__ = ['THREADS', 'OnJob', 'Executor', 'Local', 'Dask', 'executor']
+__all__ = ['OnJob', 'Executor', 'Local', 'Dask', 'executor']
 
 # %% ../nbs/24_executors.ipynb #2e27e0cc
-THREADS = "threads"  # the tag of a run that was told how many threads to use
 OnJob = Callable[[int, "RunRecord|RunFailed|None"], None]
 _A_RUN = 1 << 30     # bytes
 

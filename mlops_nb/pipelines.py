@@ -25,7 +25,7 @@ from .graphs import Output, Pipeline, Step, StepRun, fill, promised, state_word,
 from .home import Home
 from .parameters import check, read_notebook
 from .records import LOST_S, RunRecord, _gone
-from .runs import Runs
+from .runs import RETAKEN, THREADS, Runs
 from .store import take_turns
 
 # %% auto #0
@@ -40,7 +40,7 @@ def made(
     name: str,
 ) -> str:  # a reference, a tag's value, or the path of a saved output
     "What a run made under a name; raise `NotFound` with the names there are."
-    tags, versions = {key: value for key, value in run.tags.items() if key != TAG}, _added(home, run)
+    tags, versions = {key: value for key, value in run.tags.items() if key not in (TAG, RETAKEN, THREADS)}, _added(home, run)
     if name in tags:
         numbered = tags[name].isdigit() and [table for table in (db.dataset_versions, db.model_versions) if home.store.rows(sa.select(table.c.name).filter_by(name=name, version=int(tags[name])))]
         return f"{name}@{tags[name]}" if numbered else tags[name]

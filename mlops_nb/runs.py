@@ -20,7 +20,7 @@ from .parameters import check, parameters, read_notebook
 from .records import ENDED, REPRODUCES, Records, RunRecord, move
 
 # %% auto #0
-__all__ = ['RETAKEN', 'environment', 'git_state', 'Run', 'begin', 'current_run', 'Job', 'Runs', 'copy_results']
+__all__ = ['RETAKEN', 'THREADS', 'environment', 'git_state', 'Run', 'begin', 'current_run', 'Job', 'Runs', 'copy_results']
 
 # %% ../nbs/23_runs.ipynb #5dd19a8c
 @functools.cache
@@ -333,7 +333,7 @@ class Runs(Records):
     ) -> RunRecord:
         "Execute a prepared job; see `run`."
         self._claim(job, again)
-        if threads: Run(self.home, job.id).tag(threads=threads)
+        if threads: Run(self.home, job.id).tag(**{THREADS: threads})
         target = self.home.make("runs")/f"{job.id}.ipynb"
         status, error = "failed", None
         try:
@@ -482,6 +482,7 @@ def copy_results(
                 connection.execute(sa.insert(table).from_select(["run_id", *names], rows))
 
 RETAKEN = "retaken"  # the tag of a run that was begun again, after the process that had begun it was killed
+THREADS = "threads"  # the tag of a run that was told how many threads it may use
 _quiet = logging.getLogger(f"{__name__}.cells")  # a failing cell is told once, by the run, and not by nbclient too
 _quiet.setLevel(logging.CRITICAL)
 

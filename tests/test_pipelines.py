@@ -252,7 +252,7 @@ def test_failed_step_leaves_other_branches_and_their_results(ws, write_notebook,
         bad = step("bad", x=a["x"])
         step("b", x=a["x"], name="other")
         below = step("b", after=bad, name="below")
-        step("b", after=[below], name="deepest")
+        step("b", after=[below], x="deep", name="deepest")
     with pytest.raises(RunFailed, match="step bad: .*AssertionError.*skipped: below, deepest"): ws.pipelines.run(flow)
     run = ws.pipelines["flow"]
     assert run.status == "failed" and {one.name: one.state for one in run.steps} == {"a": "succeeded", "bad": "failed", "other": "succeeded", "below": "skipped", "deepest": "skipped"}
@@ -387,7 +387,7 @@ def test_command_line_shows_and_draws(cli, cli_json, write_notebook, write_pipel
     drawn = cli("pipeline", "graph", f"{flow}:flow")
     assert drawn.returncode == 0 and "waiting" in drawn.stdout
     done = cli("pipeline", "run", f"{flow}:flow")
-    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("mlops-nb: pipeline flow: step <b>: b.ipynb failed in cell 1: ZeroDivisionError")
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("mlops-nb: pipeline flow: step <b>: b.ipynb failed in cell 2: ZeroDivisionError")
     assert "a: succeeded in" in done.stderr and "Traceback" not in done.stderr
     shown = cli("pipeline", "show", "flow").stdout
     assert "failed" in shown and "ZeroDivisionError" in shown and "[" not in shown.replace("[]", "")
