@@ -13,8 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from . import store as db
-from .core import MLOpsError, Shown, digest, iso, now, write_whole
-from .datasets import author
+from .core import MLOpsError, Shown, author, digest, iso, now, write_whole
 from .store import Store
 
 # %% auto #0

@@ -5,7 +5,7 @@
 # %% ../nbs/00_core.ipynb #272ba0dc
 from __future__ import annotations
 
-import contextlib, errno, hashlib, json, os, re, secrets, tempfile
+import contextlib, errno, getpass, hashlib, json, os, re, secrets, tempfile
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -14,8 +14,8 @@ from typing import ClassVar, Iterator
 
 # %% auto #0
 __all__ = ['LATEST', 'MLOpsError', 'BadReference', 'NotFound', 'BadParameter', 'BadNotebook', 'BadTable', 'SignatureMismatch',
-           'StoreTooNew', 'Busy', 'RunFailed', 'Refused', 'StorageError', 'storage_errors', 'now', 'iso', 'new_id',
-           'canonical_json', 'digest', 'Reference', 'parse_reference', 'check_name', 'write_whole', 'Shown']
+           'StoreTooNew', 'Busy', 'RunFailed', 'Refused', 'StorageError', 'storage_errors', 'now', 'iso', 'author',
+           'new_id', 'canonical_json', 'digest', 'Reference', 'parse_reference', 'check_name', 'write_whole', 'Shown']
 
 # %% ../nbs/00_core.ipynb #c7063c26
 class MLOpsError(Exception):
@@ -57,6 +57,12 @@ def now() -> datetime:  # timezone-aware, UTC
 def iso(moment: datetime) -> str:  # e.g. `2013-05-01T00:00:00.000000+00:00`, always the same length
     "The one text form of a time in the store."
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+# %% ../nbs/00_core.ipynb #069c9d74
+def author() -> str:
+    "Who is at work, for the record: the login name."
+    try: return getpass.getuser()
+    except (KeyError, OSError): return "unknown"  # a container's user may have no name
 
 # %% ../nbs/00_core.ipynb #4e5a6211
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread

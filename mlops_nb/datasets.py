@@ -5,7 +5,7 @@
 # %% ../nbs/11_datasets.ipynb #b8d926ae
 from __future__ import annotations
 
-import getpass, io, json, re, zipfile
+import io, json, re, zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,12 +17,12 @@ import sqlalchemy as sa
 
 from . import store as db
 from .artifacts import Artifacts
-from .core import BadParameter, BadTable, NotFound, Reference, Shown, check_name, digest, iso, now, parse_reference
+from .core import BadParameter, BadTable, NotFound, Reference, Shown, author, check_name, digest, iso, now, parse_reference
 from .profiles import Profile, profile
 from .store import Store, next_version
 
 # %% auto #0
-__all__ = ['read_table', 'DatasetVersion', 'author', 'Datasets', 'holdout_mask']
+__all__ = ['read_table', 'DatasetVersion', 'Datasets', 'holdout_mask']
 
 # %% ../nbs/11_datasets.ipynb #f3239523
 def read_table(
@@ -130,11 +130,6 @@ class DatasetVersion(Shown):
         return Profile.from_dict(json.loads(self._artifacts.bytes(self._profile)))
 
 # %% ../nbs/11_datasets.ipynb #cdb9b754
-def author() -> str:
-    "Who is at work, for the record: the login name."
-    try: return getpass.getuser()
-    except (KeyError, OSError): return "unknown"  # a container's user may have no name
-
 class Datasets:
     "The datasets of a workspace."
 

@@ -123,6 +123,9 @@ class Server:
             for pid in self.of.pop(end, ()): _kill_group(pid) if pid in self.alive.values() else None
             return False
         request = json.loads(line)
+        if "expect" in request:
+            if self.preloaded.add(request["expect"]): self._drop_spare()
+            return True
         if "code" in request: answer = {"code": self.codes.get(request["code"])}
         elif "unsafe" in request: answer = {"unsafe": unsafe()}
         else: answer = self._kernel(end, **request["fork"])
@@ -264,6 +267,9 @@ def _kernel_with_shell(arguments: list[str]):
     return app
 
 # %% ../nbs/22_forks.ipynb #860ced69
+_OF_KERNELS = ("IPython", "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger", "IPython.core.completerlib", "IPython.core.debugger", "IPython.core.logger", "IPython.core.oinspect",
+               "IPython.extensions.storemagic", "sqlite3", "tornado.platform.asyncio")
+
 def serve_forks(
     owner: int,     # descriptor of a connected socket
     listener: int,  # descriptor of a listening one
@@ -272,7 +278,7 @@ def serve_forks(
     "What the process of a server does."
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = Server(socket.socket(fileno=owner), socket.socket(fileno=listener), folder, holds_state=False)
-    server.preloaded.add(["import IPython", "import ipykernel.kernelapp", "import ipykernel.ipkernel", "import ipykernel.debugger", *(f"import {name.strip()}" for name in os.environ.get("MLOPS_PRELOAD", "").split(",") if name.strip())])
+    server.preloaded.add([f"import {name.strip()}" for name in (*_OF_KERNELS, *os.environ.get("MLOPS_PRELOAD", "").split(",")) if name.strip()])
     server.serve()
 
 before_serving = []  # functions that write down what this process holds and its children must not write again

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .artifacts import Artifacts
 from .core import storage_errors
-from .store import Store
+
+if TYPE_CHECKING: from mlops_nb.store import Store
 
 # %% auto #0
 __all__ = ['FOLDER', 'Home']
@@ -30,10 +33,16 @@ class Home:
         is_url = "://" in str(where or "")
         self.folder = Path(given["folder"]) if given.get("folder") else Path(where)/FOLDER if where and not is_url else _find(Path.cwd())
         self.folder = self.folder.absolute()
-        self.store = Store(str(where) if is_url else given.get("store") or self.folder/"store.db")
+        self._store = str(where) if is_url else given.get("store") or self.folder/"store.db"
         self.artifacts = Artifacts(artifacts or given.get("artifacts") or self.folder/"artifacts", cache=self.folder/"cache")
 
     def __repr__(self) -> str: return f"{type(self).__name__}({str(self.root)!r})"
+
+    @cached_property
+    def store(self) -> Store:
+        "The metadata database; only who asks for it waits for SQLAlchemy to be imported."
+        from mlops_nb.store import Store
+        return Store(self._store)
 
     @property
     def root(self) -> Path:

@@ -11,14 +11,12 @@ class _Late:
 engine = _Late()
 
 # %% auto #0
-__all__ = ['engine', 'ADDRESS', 'log', 'PROVISIONER', 'imports_of', 'ForkServer', 'warm', 'cool', 'Forked', 'ForkProvisioner',
-           'WarmEngine', 'starting_point']
+__all__ = ['engine', 'log', 'PROVISIONER', 'Forked', 'ForkProvisioner', 'WarmEngine', 'starting_point']
 
 # %% ../nbs/22_kernels.ipynb #2a4a8c96
-import ast, asyncio, atexit, contextlib, functools, json, logging, os, queue, select, shutil, signal, site, socket, subprocess, sys, sysconfig, tempfile, threading, time
-from importlib.util import find_spec
+import asyncio, contextlib, json, logging, os, queue, select, shutil, signal, socket, sys, tempfile, time
 from pathlib import Path
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterator
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
@@ -31,77 +29,7 @@ from papermill.log import logger as papermill_log
 from traitlets import List, Unicode
 
 from .forks import receive
-
-# %% ../nbs/22_kernels.ipynb #59f9330f
-def imports_of(
-    sources: Iterable[str],  # of code cells
-) -> list[str]:              # import statements, each of one package
-    "What cells import of installed packages, as statements to execute ahead."
-    found = []
-    for source in sources:
-        try: body = ast.parse("\n".join(line for line in source.splitlines() if not line.lstrip().startswith(("%", "!")))).body
-        except SyntaxError: continue  # the cell will say so itself
-        for node in body:
-            if isinstance(node, ast.Import): parts = [(alias.name, ast.Import([alias])) for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level: parts = [(node.module, node)]
-            else: continue
-            found += [ast.unparse(statement) for name, statement in parts if _is_installed(name.partition(".")[0])]
-    return list(dict.fromkeys(found))
-
-@functools.cache
-def _is_installed(package: str) -> bool:
-    "Whether a package comes from where packages are installed, and not from a project."
-    if package in ("mlops_nb", *sys.builtin_module_names): return True
-    try: spec = find_spec(package)
-    except (ImportError, ValueError): return False
-    places = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")] + [site.getusersitepackages()]
-    return bool(spec and spec.origin and any(spec.origin.startswith(place + os.sep) for place in places))
-
-# %% ../nbs/22_kernels.ipynb #98a601dc
-ADDRESS = "MLOPS_FORK_SERVER"  # in the environment of forked kernels: where to ask for more
-_OF_A_RUN = {ADDRESS, "MLOPS_RUN", "MLOPS_HOME", "MLOPS_STORE", "MLOPS_ARTIFACTS", "JPY_SESSION_NAME", "JPY_PARENT_PID", "JPY_INTERRUPT_EVENT", "IPY_INTERRUPT_EVENT", "PWD", "OLDPWD", "SHLVL", "_", "MPLBACKEND"}
-log = logging.getLogger(__name__)
-
-def _lasting(environment: dict[str, str]) -> dict[str, str]: return {name: value for name, value in environment.items() if name not in _OF_A_RUN}
-
-class ForkServer:
-    "A process that forks kernels, for as long as this object is open."
-
-    def __init__(self, environment: dict[str, str]):
-        self._folder = tempfile.mkdtemp(prefix="mlops-nb-")  # open to this user only
-        self.environment, self.address = _lasting(environment), f"{self._folder}/forks"
-        self._owner, theirs = socket.socketpair()
-        with theirs, socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(self.address); listener.listen()
-            arguments = theirs.fileno(), listener.fileno(), self._folder
-            self._process = subprocess.Popen([sys.executable, "-Xfrozen_modules=off", "-c", f"from mlops_nb.forks import serve_forks\nserve_forks{arguments}"], pass_fds=arguments[:2], cwd=self._folder,
-                env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)} | self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-
-    def close(self) -> None:
-        "End the server and what it forked."
-        self._owner.close()
-        self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-_servers: dict[int, ForkServer] = {}  # by process: a child of this process has none of its own yet
-_starting = threading.Lock()
-
-def warm(
-    environment: dict[str, str]|None = None,  # of the kernels to come; this process's when not given
-) -> str:                                     # the server's address
-    "Start the server of this process unless there is one for that environment: to call as early as possible."
-    environment = dict(os.environ) if environment is None else environment
-    with _starting:
-        server = _servers.get(os.getpid())
-        if server and server.environment == _lasting(environment) and server._process.poll() is None: return server.address
-        if server is None: atexit.register(cool)
-        else: server.close()
-        _servers[os.getpid()] = server = ForkServer(environment)
-        return server.address
-
-def cool() -> None:
-    "End the server of this process; the next kernel starts another."
-    if server := _servers.pop(os.getpid(), None): server.close()
+from .servers import ADDRESS, cool, imports_of, nearest, warm
 
 # %% ../nbs/22_kernels.ipynb #7b6ba28b
 class Forked:
@@ -146,6 +74,7 @@ class Forked:
     def kill(self): self.send_signal(signal.SIGKILL)
 
 # %% ../nbs/22_kernels.ipynb #0bf42ff1
+log = logging.getLogger(__name__)
 PROVISIONER = "mlops-nb-fork"
 
 class ForkProvisioner(LocalProvisioner):
@@ -173,7 +102,7 @@ class ForkProvisioner(LocalProvisioner):
         return "" if hasattr(os, "pidfd_open") else "only Linux has process descriptors"
 
     def _fork(self, arguments: list[str], environment: dict[str, str], folder: str) -> KernelConnectionInfo:
-        address = self.address or _inherited(environment) or warm(environment)
+        address = self.address or nearest(environment)
         try: forked = Forked(address, arguments, self.imports, environment, folder)
         except ConnectionError:
             if self.address: raise
@@ -182,11 +111,6 @@ class ForkProvisioner(LocalProvisioner):
         if self.parent is not None: self.parent.curve_publickey = self.parent.curve_secretkey = None  # a file that only this user can open needs no encryption
         self.connection_info = forked.connection | {"key": forked.connection["key"].encode()}
         return self.connection_info
-
-def _inherited(environment: dict[str, str]) -> str|None:
-    "The server that this process was forked from, where its environment is still that of the kernels to come."
-    address = os.environ.get(ADDRESS)
-    return address if address and os.path.exists(address) and _lasting(environment) == _lasting(dict(os.environ)) else None
 
 # %% ../nbs/22_kernels.ipynb #a715309c
 class _Client(PapermillNotebookClient):
@@ -247,11 +171,18 @@ class _Client(PapermillNotebookClient):
                 except CellExecutionError as error:
                     self.nb_man.cell_exception(self.nb.cells[index], cell_index=index, exception=error)
                     return
-                finally: self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
+                finally: self._complete(index)
             if self.done: _number(self.nb)
+            self.nb_man.save()
             self.at_end(self)
         except DeadKernelError as error: raise DeadKernelError(_how_it_ended(process.poll())) from error
         except BaseException: self.kill = True; raise
+
+    def _complete(self, index: int):
+        "As papermill does, but that the notebook is written when the next cell begins: once a cell, not twice."
+        self.nb_man.save = lambda **_: None
+        try: self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
+        finally: del self.nb_man.save
 
     def ask(self, code: str):
         "Execute code that is in no cell, and wait for its end."

@@ -5,11 +5,12 @@
 # %% ../nbs/20_parameters.ipynb #2c9e238e
 from __future__ import annotations
 
-import ast, difflib, io, json, keyword, math, re, reprlib, tokenize
+import ast, difflib, io, json, keyword, math, re, reprlib, sys, tokenize
 from dataclasses import dataclass
+from importlib.util import find_spec, module_from_spec
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterable, Iterator
+from typing import TYPE_CHECKING, Iterator
 
 from .core import BadNotebook, BadParameter, Shown
 
@@ -19,6 +20,19 @@ if TYPE_CHECKING: from nbformat import NotebookNode
 __all__ = ['read_notebook', 'Parameter', 'has_parameters_cell', 'parameters', 'describe', 'check']
 
 # %% ../nbs/20_parameters.ipynb #b7d9df96
+def _import_when_called(name: str, function: str) -> None:
+    "Let others import a function of a module, and the module be executed when it is called."
+    spec = find_spec(name) if name not in sys.modules else None
+    if spec is None: return
+    sys.modules[name] = module = module_from_spec(spec)
+    def found(attribute: str):
+        if vars(module).pop("__getattr__", None): spec.loader.exec_module(module)
+        return getattr(module, attribute)
+    module.__getattr__ = found
+    setattr(module, function, lambda *given: found(function)(*given))
+
+_import_when_called("rfc3987_syntax", "is_valid_syntax")  # builds the grammar of international web addresses for a second; jsonschema, which nbformat imports, checks them with it
+
 def read_notebook(
     path: str|Path,  # an .ipynb file of any notebook format version
 ) -> NotebookNode:   # in format 4
@@ -294,16 +308,15 @@ def check(
     nb: NotebookNode,
     given: dict[str, object],
     text: bool = False,  # the values are text, as typed on a command line
-    later: Iterable[str] = (),  # names whose values are not known yet
 ) -> dict[str, object]:  # what was given, typed, ready for JSON and for papermill; defaults are left to the notebook
     "Hold given values against the declaration; raise `BadParameter` for a name or a value that it does not allow."
     declared = {parameter.name: parameter for parameter in parameters(nb)}
     if not has_parameters_cell(nb) or not (declared or _is_python(nb)): return {name: _value(_undeclared(nb, name), value, text) for name, value in given.items()}
-    for name in (*given, *later):
+    for name in given:
         if name in declared: continue
         close = difflib.get_close_matches(str(name)[:80], declared, n=1)
         raise BadParameter(f"the notebook has no parameter {str(name)[:80]!r}" + (f": did you mean {close[0]!r}?" if close else ";") + f" it takes {', '.join(declared) or 'none'}")
-    if missing := [parameter.name for parameter in declared.values() if parameter.required and parameter.name not in (*given, *later)]:
+    if missing := [parameter.name for parameter in declared.values() if parameter.required and parameter.name not in given]:
         raise BadParameter(f"the notebook needs a value for {', '.join(missing)}: there is no default")
     return {name: _value(declared[name], value, text) for name, value in given.items()}
 

@@ -17,8 +17,7 @@ import sqlalchemy as sa
 from fastcore.basics import patch
 
 from . import store as db
-from .core import BadParameter, BadReference, Busy, MLOpsError, NotFound, Reference, RunFailed, Shown, canonical_json, digest, iso, new_id, now, parse_reference
-from .datasets import author
+from .core import BadParameter, BadReference, Busy, MLOpsError, NotFound, Reference, RunFailed, Shown, author, canonical_json, digest, iso, new_id, now, parse_reference
 from .executors import Executor, Local
 from .fingerprints import difference, fingerprint_parts, texts
 from .graphs import Output, Pipeline, Step, StepRun, fill, promised, state_word, svg
@@ -281,6 +280,7 @@ def run(self: Pipelines,
     def end(status: str) -> None:
         with self.home.store.write() as connection: connection.execute(sa.update(db.pipeline_runs).filter_by(id=id).values(status=status, ended=iso(now())))
     executor = executor or Local(jobs)
+    if isinstance(executor, Local): self.runs.expect(next(iter(paths.values()))[1], executor.threads)
     try: errors = _Execution(self, replace(plan, id=id), paths, before, reuse, on_step, executor).go(jobs or getattr(executor, "jobs", _AT_ONCE))
     except BaseException: end("cancelled"); raise
     end("failed" if errors else "succeeded")

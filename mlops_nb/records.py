@@ -20,7 +20,7 @@ from .core import BadParameter, NotFound, Shown, iso, now
 from .home import Home
 
 # %% auto #0
-__all__ = ['REPRODUCES', 'STATUSES', 'OPEN', 'ENDED', 'LOST_S', 'RunRecord', 'move', 'Records']
+__all__ = ['REPRODUCES', 'STATUSES', 'OPEN', 'ENDED', 'LOST_S', 'before_reading', 'RunRecord', 'end_run', 'Records']
 
 # %% ../nbs/23_records.ipynb #5c2ed077
 REPRODUCES = "reproduces"  # the tag of a run that repeats another: its identifier
@@ -66,16 +66,17 @@ class RunRecord(Shown):
 # %% ../nbs/23_records.ipynb #182936cc
 LOST_S = 25  # without a heartbeat; a process beats every five seconds
 
-def move(
-    store: db.Store,
+def end_run(
+    connection: "sa.Connection",  # of a `Store.write`
     id: str,
-    status: str,     # one of STATUSES
-    **values,        # other columns of the run
-) -> bool:           # false when it had ended already
-    "Move an open run to a status."
-    ended = {"ended": iso(now())} if status in ENDED else {}
-    with store.write() as connection:
-        return bool(connection.execute(sa.update(db.runs).where(db.runs.c.id == id, db.runs.c.status.in_(OPEN)).values(status=status, **values, **ended)).rowcount)
+    status: str,           # one of ENDED
+    ended: str|None = None,  # when; now when not given
+    **values,              # other columns of the run
+) -> bool:                 # false when it had ended already
+    "End a run that is open."
+    return bool(connection.execute(sa.update(db.runs).where(db.runs.c.id == id, db.runs.c.status.in_(OPEN)).values(status=status, ended=ended or iso(now()), **values)).rowcount)
+
+before_reading = []  # functions that write down what this process still holds of its runs
 
 # %% ../nbs/23_records.ipynb #5f8515c3
 _COMMON = 2000  # runs that meet a condition, from which on it is asked of each
@@ -140,6 +141,7 @@ class Records:
         return len(self.home.store.rows(query.limit(_COMMON))) == _COMMON
 
     def _read(self, query: sa.Select) -> list[RunRecord]:
+        for function in before_reading: function()
         rows = self.home.store.rows(query)
         ids = [row["id"] for row in rows]
         def of(table: sa.Table) -> dict[str, list[dict]]:
@@ -156,6 +158,7 @@ class Records:
         id: str,
     ) -> list[tuple[str, int, float]]:  # name, step, value, in the order of logging
         "Every value that a run logged."
+        for function in before_reading: function()
         return [(row["name"], row["step"], row["value"]) for row in self.home.store.rows(sa.select(db.metric_history).filter_by(run_id=id).order_by(db.metric_history.c.id))]
 
     def compare(self, ids: Iterable[str]) -> "pd.DataFrame":
@@ -171,8 +174,9 @@ class Records:
         for row in self.home.store.rows(sa.select(db.runs).where(db.runs.c.ended.is_(None))):
             if row["heartbeat"] > late and not (row["host"] == socket.gethostname() and _gone(row["pid"], row["heartbeat"])): continue
             partly = next((file for file in (self.home.folder/"runs"/f"{row['id']}{part}.ipynb" for part in ("", "-part")) if file.is_file()), None)
-            if move(self.home.store, row["id"], "lost", error={"cell": None, "ename": "Lost", "evalue": f"process {row['pid']} on {row['host']} is gone"},
-                    executed=self.home.artifacts.put(partly) if partly else None): lost.append(row["id"])
+            executed, error = self.home.artifacts.put(partly) if partly else None, {"cell": None, "ename": "Lost", "evalue": f"process {row['pid']} on {row['host']} is gone"}
+            with self.home.store.write() as connection:
+                if end_run(connection, row["id"], "lost", error=error, executed=executed): lost.append(row["id"])
         return lost
 
 def _gone(pid: int, heartbeat: str) -> bool:

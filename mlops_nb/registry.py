@@ -14,8 +14,7 @@ import sqlalchemy as sa
 from . import store as db
 from .artifacts import Artifacts
 from .audit import Audit
-from .core import NotFound, Reference, Shown, check_name, iso, new_id, now, parse_reference
-from .datasets import author
+from .core import NotFound, Reference, Shown, author, check_name, iso, new_id, now, parse_reference
 from .home import Home
 from .runs import Run, RunRecord, Runs
 from .store import next_version

@@ -8,16 +8,18 @@ from __future__ import annotations
 import atexit, functools, json, logging, math, os, platform, socket, subprocess, sys, threading, time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING, Callable, Iterable
 
 import sqlalchemy as sa
 
 from . import forks, store as db
-from .core import BadNotebook, BadParameter, RunFailed, digest, iso, new_id, now, parse_reference, storage_errors
-from .datasets import Datasets, DatasetVersion, author
+from .core import BadNotebook, BadParameter, RunFailed, author, digest, iso, new_id, now, parse_reference, storage_errors
 from .home import Home
 from .parameters import check, parameters, read_notebook
-from .records import ENDED, REPRODUCES, Records, RunRecord, move
+from .records import ENDED, REPRODUCES, Records, RunRecord, before_reading, end_run
+from .servers import imports_of, nearest
+
+if TYPE_CHECKING: from mlops_nb.datasets import DatasetVersion
 
 # %% auto #0
 __all__ = ['RETAKEN', 'THREADS', 'environment', 'git_state', 'Run', 'begin', 'current_run', 'Job', 'Runs', 'copy_results']
@@ -55,7 +57,7 @@ class _Writer:
 
     def _forget(self):
         self._lock, self._writing, self._wake = threading.Lock(), threading.RLock(), threading.Event()
-        self._values, self._jobs, self._alive, self._thread = {}, [], {}, None
+        self._put, self._alive, self._thread = {}, {}, None
 
     def _before_fork(self):
         self.flush()
@@ -71,14 +73,9 @@ class _Writer:
     def still(self, id: str):
         with self._lock: self._alive.pop(id, None)
 
-    def put(self, store: db.Store, rows: list[dict]):
-        "Values of metrics, to be written soon."
-        with self._lock: self._values.setdefault(store, []).extend(rows); self._go()
-        self._wake.set()
-
-    def soon(self, job: Callable[[], None]):
-        "Something to do soon that nobody waits for."
-        with self._lock: self._jobs.append(job); self._go()
+    def put(self, home: Home, kind: str, rows: list):
+        "Put down `begun` (identifiers), `values` (rows of metric_history) or `ended` (arguments of `end_run`), to be written soon."
+        with self._lock: self._put.setdefault(home, {}).setdefault(kind, []).extend(rows); self._go()
         self._wake.set()
 
     def _go(self):
@@ -89,17 +86,16 @@ class _Writer:
     def flush(self):
         "Write all that was put down; what cannot be written stays put down, and the reason is raised."
         with self._writing:
-            with self._lock: jobs, self._jobs, values, self._values = self._jobs, [], self._values, {}
+            with self._lock: put, self._put = self._put, {}
             try:
-                while jobs: jobs[0](); jobs.pop(0)
-                for store in list(values):
-                    _write_metrics(store, values[store])
-                    del values[store]
+                for home in list(put):
+                    _write(home, **put[home])
+                    del put[home]
             finally:
-                if jobs or values:
-                    with self._lock:
-                        self._jobs = jobs + self._jobs
-                        for store, rows in values.items(): self._values[store] = rows + self._values.get(store, [])
+                with self._lock:
+                    for home, kinds in put.items():
+                        later = self._put.setdefault(home, {})
+                        for kind, rows in kinds.items(): later[kind] = rows + later.get(kind, [])
 
     def _work(self):
         pause, beaten = threading.Event(), time.monotonic()
@@ -121,17 +117,23 @@ class _Writer:
                 _log.warning("will try again: %s", error)  # what was put down is kept, and raised to whoever asks for it to be written
                 pause.wait(1); self._wake.set()
 
-def _write_metrics(store: db.Store, rows: list[dict]):
+def _write(home: Home, begun: Iterable[str] = (), values: Iterable[dict] = (), ended: Iterable[dict] = ()):
+    origin = dict(environment=_kept_environment(home.artifacts), code=git_state(home.root)) if begun else {}
+    with home.store.write() as connection:
+        if begun: connection.execute(sa.update(db.runs).where(db.runs.c.id.in_(begun)).values(**origin))
+        if values: _write_metrics(connection, values)
+        for end in ended: end_run(connection, **end)
+
+def _write_metrics(connection: sa.Connection, rows: list[dict]):
     from sqlalchemy.dialects import postgresql, sqlite
-    with store.write() as connection:
-        insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(db.metrics)
-        connection.execute(sa.insert(db.metric_history), rows)
-        connection.execute(insert.on_conflict_do_update(index_elements=["run_id", "name"], set_={"value": insert.excluded.value}),
-            list({(row["run_id"], row["name"]): {key: row[key] for key in ("run_id", "name", "value")} for row in rows}.values()))
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(db.metrics)
+    connection.execute(sa.insert(db.metric_history), rows)
+    connection.execute(insert.on_conflict_do_update(index_elements=["run_id", "name"], set_={"value": insert.excluded.value}),
+        list({(row["run_id"], row["name"]): {key: row[key] for key in ("run_id", "name", "value")} for row in rows}.values()))
 
 _writer = _Writer()
 atexit.register(_writer.flush)
-forks.before_serving.append(_writer.flush)
+for moment in forks.before_serving, before_reading: moment.append(_writer.flush)
 
 # %% ../nbs/23_runs.ipynb #2c554b11
 class Run:
@@ -149,13 +151,13 @@ class Run:
 
     @property
     def record(self) -> RunRecord:
-        _writer.flush()
         return Records(self.home)[self.id]
 
     def use(self,
         what: str|DatasetVersion|object,  # a dataset reference, or a dataset or model version
     ) -> DatasetVersion|object:           # the version
         "Note that this run reads a version, and return it. A reproduction reads the version that the run it repeats had read."
+        from mlops_nb.datasets import Datasets
         version = Datasets(self.home.store, self.home.artifacts)[self._pinned(what)] if isinstance(what, str) else what
         key = dict(run_id=self.id, kind=version.kind, name=version.name, version=version.version)
         asked = what if isinstance(what, str) else None
@@ -184,7 +186,7 @@ class Run:
         for name, value in values.items():
             self._steps[name] = step if step is not None else self._steps.get(name, -1) + 1
             rows.append(dict(run_id=id, name=name, step=self._steps[name], value=value, time=moment))
-        _writer.put(self.home.store, rows)
+        _writer.put(self.home, "values", rows)
 
     def save(self,
         name: str,                         # what it is called in the run; the last one of a name counts
@@ -208,11 +210,10 @@ class Run:
             connection.execute(sa.update(db.runs).filter_by(id=self.id).values(tags=old | {key: str(value) for key, value in tags.items()}))
 
     def end(self, status: str = "succeeded") -> None:
-        "End a run that was begun with `begin`; one that ended already stays as it is."
+        "End a run that was begun with `begin`; one that ended already stays as it is. Written within a fifth of a second."
         if status not in ENDED: raise BadParameter(f"a run ends as one of {', '.join(ENDED)}, not as {status!r}")
-        _writer.flush()
         _writer.still(self.id)
-        move(self.home.store, self.id, status)
+        _writer.put(self.home, "ended", [dict(id=self.id, status=status, ended=iso(now()))])
 
     def _repr_html_(self) -> str: return self.record._repr_html_()
 
@@ -230,15 +231,12 @@ def begin(
     "Record a run, and beat for it."
     id, moment = new_id(), iso(now())
     row = dict(id=id, notebook=notebook, kind=kind, status=status, step=step, source=source, author=author(), host=socket.gethostname(), pid=os.getpid(),
-        created=moment, started=moment if status == "running" else None, heartbeat=moment, environment=_kept_environment(home.artifacts), tags=tags or {})
+        created=moment, started=moment if status == "running" else None, heartbeat=moment, tags=tags or {})
     with home.store.write() as connection:
         connection.execute(sa.insert(db.runs), row)
         if given: connection.execute(sa.insert(db.params), [dict(run_id=id, name=name, value=value, number=float(value) if isinstance(value, (int, float)) else None) for name, value in given.items()])
     _writer.beat(home.store, id)
-    def note_code():
-        if (code := git_state(home.root)) is None: return
-        with home.store.write() as connection: connection.execute(sa.update(db.runs).filter_by(id=id).values(code=code))
-    _writer.soon(note_code)
+    _writer.put(home, "begun", [id])
     return Run(home, id)
 
 # %% ../nbs/23_runs.ipynb #31f7d37a
@@ -309,7 +307,15 @@ class Runs(Records):
         on_cell: Callable[[int, int], None] = lambda at, of: None,  # progress: the cell's position and the number of cells
     ) -> RunRecord:                             # status `succeeded`
         "Execute and record a notebook; raise `BadNotebook` or `BadParameter` before it starts, `RunFailed` when it does not succeed."
+        if kernel == "warm": self.expect(notebook)
         return self.carry_out(self.prepare(notebook, params, step, tags, timeout_s, run_timeout_s, kernel), out, on_cell)
+
+    def expect(self,
+        notebook: str|Path,       # that will be run, and others like it
+        threads: int|None = None,
+    ) -> None:
+        "Let the fork server import what the notebook does, while this process gets ready."
+        nearest(_variables(self.home, threads), lambda: imports_of(cell.source for cell in read_notebook(Path(notebook)).cells if cell.cell_type == "code"))
 
     def prepare(self, notebook: str|Path, params: dict[str, object]|None = None, step: str|None = None, tags: dict[str, str]|None = None,
         timeout_s: float|None = None, run_timeout_s: float|None = None, kernel: str = "warm",
@@ -363,9 +369,9 @@ class Runs(Records):
         _writer.beat(self.home.store, job.id, stop)
 
     def _finish(self, id: str, status: str, error: dict|None, target: Path):
-        _writer.flush()
         _writer.still(id)
-        move(self.home.store, id, status, error=error, executed=self.home.artifacts.put(target) if target.is_file() else None)
+        _writer.put(self.home, "ended", [dict(id=id, status=status, ended=iso(now()), error=error, executed=self.home.artifacts.put(target) if target.is_file() else None)])
+        _writer.flush()
         if self._on_end: self._on_end(id)
 
     def _failure(self, job: Job, status: str, error: dict) -> RunFailed:
@@ -411,7 +417,7 @@ class Runs(Records):
     def give_up(self, id: str) -> None:
         "Make a run `cancelled` that has not ended."
         _writer.still(id)
-        move(self.home.store, id, "cancelled")
+        with self.home.store.write() as connection: end_run(connection, id, "cancelled")
 
     def cancel(self) -> None:
         "End the runs that this object has at work in other threads: they become `cancelled`, with the cells they had executed."

@@ -72,7 +72,13 @@ checks = _table("checks", _key("id"), _must("name"), _must("version", Integer), 
 
 # %% ../nbs/02_store.ipynb #62f0ab75
 HEAD = "0001"
-_VERSION = sa.table("mlops_version", sa.column("version_num"))
+_VERSION = Table("mlops_version", MetaData(), _key("version_num", String(32)))
+
+def _create(connection: Connection):
+    "Make all tables, as the migrations would have: they need not be imported for it."
+    metadata.create_all(connection)
+    _VERSION.create(connection)
+    connection.execute(sa.insert(_VERSION), {"version_num": HEAD})
 
 def _migrate(connection: Connection):
     "Bring the schema to `HEAD` inside the caller's transaction."
@@ -160,7 +166,8 @@ class Store:
         if found is None or found < HEAD:
             with _begin(engine, writes=True) as connection:
                 if engine.dialect.name == "postgresql": connection.execute(sa.text("SELECT pg_advisory_xact_lock(7116)"))  # one migrates, the others wait
-                if _revision(connection) != HEAD: _migrate(connection)
+                found = _revision(connection)
+                if found != HEAD: (_migrate if found else _create)(connection)
         elif found > HEAD: raise StoreTooNew(f"{self!r} was written by a later mlops_nb (schema {found}, this version knows {HEAD}): upgrade with pip install -U mlops_nb; nothing was changed")
 
     @contextlib.contextmanager

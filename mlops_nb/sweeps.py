@@ -93,25 +93,27 @@ def sweep(
 ) -> list[RunRecord|RunFailed]:              # in the order of `grid`
     "Run a notebook at every point of a grid; raise `BadParameter` before the first when any point is not allowed."
     if not over or not all(over.values()): raise BadParameter("a sweep needs at least one parameter with at least one value: --over num_leaves=31,63")
-    path, points = Path(notebook), grid(over)
+    path, points, executor = Path(notebook), grid(over), executor or Local(jobs)
+    can_share = kernel == "warm" and isinstance(executor, Local)
+    if can_share: runs.expect(path, executor.threads)
     parsed = read_notebook(path)
     for point in points: check(parsed, (fixed or {}) | point)
     tags = {SWEEP: new_id()}
     prepared = [runs.prepare(path, (fixed or {}) | point, tags=tags, timeout_s=timeout_s, run_timeout_s=run_timeout_s, kernel=kernel) for point in points]
     ended: list[RunRecord|RunFailed] = []
     def all_points(options: Callable[[int], dict] = lambda at: {}) -> None:
-        ended[:] = (executor or Local(jobs)).carry_out(runs, prepared, lambda at, end: on_point(at, points[at], end), options)
+        ended[:] = executor.carry_out(runs, prepared, lambda at, end: on_point(at, points[at], end), options)
     def failed(failure: Callable[[int], RunFailed]) -> None: ended[:] = [failure(at) for at in range(len(points))]
     try:
-        shared = what_is_shared(path, [job.given for job in prepared], set(over)) if share and executor is None and kernel == "warm" and len(points) > 1 else None
-        if shared and shared.plan.shares: _share(runs, prepared, shared, jobs, all_points, failed)
+        shared = what_is_shared(path, [job.given for job in prepared], set(over)) if share and can_share and len(points) > 1 else None
+        if shared and shared.plan.shares: _share(runs, prepared, shared, executor.threads, all_points, failed)
         else: all_points()
     except BaseException:
         for job in prepared: runs.give_up(job.id)
         raise
     return ended
 
-def _share(runs: Runs, prepared: list[Job], shared: Sharing, jobs: int, all_points: Callable, fail: Callable) -> None:
+def _share(runs: Runs, prepared: list[Job], shared: Sharing, threads: int|None, all_points: Callable, fail: Callable) -> None:
     "Run the shared cells as part of the first point, and all points from forks of that kernel."
     from mlops_nb.kernels import starting_point
     first, others = prepared[0], prepared[1:]
@@ -129,7 +131,7 @@ def _share(runs: Runs, prepared: list[Job], shared: Sharing, jobs: int, all_poin
             log.warning("the points run separately, because the kernel cannot be forked: %s", reason)
             runs.begin_again(first.id)
             all_points()
-    error = runs.carry_out_part(first, Local(jobs).threads, only=set(shared.plan.once), at_end=from_here)
+    error = runs.carry_out_part(first, threads, only=set(shared.plan.once), at_end=from_here)
     if error is None: return
     copy_results(runs.home, first.id, [job.id for job in others])
     partly = json.loads(runs.partly(first.id).read_text())

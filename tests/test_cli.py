@@ -61,7 +61,7 @@ def test_run_is_shown_with_the_field_names_of_the_python_object(cli, cli_json, w
 def test_sweep_reports_the_points_that_failed(cli, ws, write_notebook):
     write_notebook("a.ipynb", "assert n < 3", parameters="n: int = 1")
     done = cli("sweep", "a.ipynb", "--over", "n=1,2,3", "-j", "2")
-    assert done.returncode == 1 and "1 of 3 runs did not succeed" in done.stderr
+    assert done.returncode == 1 and "1 of 3 points did not succeed" in done.stderr
     assert sorted(run.status for run in ws.runs.search()) == ["failed", "succeeded", "succeeded"]
 
 

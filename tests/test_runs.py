@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from conftest import start, wait_for
-from mlops_nb.kernels import cool
+from mlops_nb.servers import cool
 from mlops_nb.core import BadNotebook, BadParameter, NotFound, RunFailed
 from mlops_nb.workspace import Workspace, workflow
 
@@ -61,10 +61,10 @@ def test_stopped_process_leaves_a_true_status_and_the_executed_cells(ws, write_n
 
 def test_lost_run_stays_lost(ws, write_notebook):
     "Whoever comes late does not move it again."
-    from mlops_nb.records import move
+    from mlops_nb.records import end_run
     from mlops_nb.runs import begin
     run = begin(ws, "a.ipynb", "batch")
-    assert move(ws.store, run.id, "lost") and not move(ws.store, run.id, "succeeded")
+    with ws.store.write() as connection: assert end_run(connection, run.id, "lost") and not end_run(connection, run.id, "succeeded")
     assert ws.runs[run.id].status == "lost"
 
 
