@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from typing import Callable, Protocol
 
@@ -47,14 +47,20 @@ class Local:
             except RunFailed as failure: ended = failure
             on_job(at, ended)
             return ended
-        with ThreadPoolExecutor(self.jobs, "runs") as pool:
-            try: return list(pool.map(one, range(len(jobs))))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                runs.cancel()
-                for job in jobs: runs.give_up(job.id)
-                raise
+        pool = ThreadPoolExecutor(self.jobs, "runs")
+        futures = [pool.submit(one, at) for at in range(len(jobs))]
+        try:
+            while wait(futures, 1, FIRST_EXCEPTION).not_done and not any(map(_has_raised, futures)): pass  # a Ctrl-C in the moment before a wait is noticed after it
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            runs.cancel(job.id for job in jobs)
+            pool.shutdown()
+            for job in jobs: runs.give_up(job.id)
+            raise
+        finally: pool.shutdown()
 
+def _has_raised(future: Future) -> bool: return future.done() and not future.cancelled() and future.exception() is not None
 def _cores() -> int: return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 # %% ../nbs/24_executors.ipynb #55099eb1

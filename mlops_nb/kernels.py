@@ -160,6 +160,7 @@ class _Client(PapermillNotebookClient):
         "As papermill does, but for cells that are not executed: those cost no two writes of the notebook."
         for at, cell in self.done.items(): self.nb.cells[at] = from_dict(cell)
         self.on_kernel(self)
+        if self.kill: raise DeadKernelError("the kernel was ended before its first cell")
         process = self.km.provisioner.process
         try:
             if self.before: self.ask(self.before)
@@ -238,7 +239,7 @@ class WarmEngine(NBClientEngine):
         def limit(cell) -> float|None:
             left = [] if end is None else [max(0.001, end - time.monotonic())]
             return min([execution_timeout, *left] if execution_timeout else left, default=None)
-        client = _Client(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, timeout_func=limit, log=log, log_output=log_output, stdout_file=stdout_file, stderr_file=stderr_file)
+        client = _Client(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, shell_timeout_interval=1, timeout_func=limit, log=log, log_output=log_output, stdout_file=stdout_file, stderr_file=stderr_file)
         if note: nb_man.nb.metadata["mlops_nb"] = note
         client.done, client.only, client.before = done or {}, only, before
         if on_cell: client.on_cell = on_cell

@@ -355,18 +355,18 @@ class Runs(Records):
         return self[job.id]
 
     def _claim(self, job: Job, again: bool):
+        self._at_work[job.id] = None  # no kernel yet
         mine = dict(status="running", host=socket.gethostname(), pid=os.getpid(), started=iso(now()), heartbeat=iso(now()), ended=None, error=None)
         with self.home.store.write() as connection:
             found = connection.execute(sa.select(db.runs.c.status, db.runs.c.tags, db.runs.c.pid, db.runs.c.host).where(db.runs.c.id == job.id)).mappings().one()
             retaken = again and found["status"] in ("running", "lost") and RETAKEN not in found["tags"]
             if (found["status"], found["pid"], found["host"]) == ("running", os.getpid(), socket.gethostname()): return
-            if found["status"] != "queued" and not retaken: raise RunFailed(f"run {job.id} is {found['status']}: it cannot be carried out" + (" a third time" if RETAKEN in found["tags"] else ""))
+            if job.id in self._cancelled or found["status"] != "queued" and not retaken:
+                self._at_work.pop(job.id)
+                raise RunFailed(f"run {job.id} is {found['status']}: it cannot be carried out" + (" a third time" if RETAKEN in found["tags"] else ""))
             connection.execute(sa.update(db.runs).where(db.runs.c.id == job.id).values(**mine, tags=found["tags"] | ({RETAKEN: "1"} if retaken else {})))
             if retaken: _forget_results(connection, job.id)
-        def stop():
-            self._cancelled.add(job.id)
-            if client := self._at_work.get(job.id): client.end_now()
-        _writer.beat(self.home.store, job.id, stop)
+        _writer.beat(self.home.store, job.id, lambda: self.cancel([job.id]))
 
     def _finish(self, id: str, status: str, error: dict|None, target: Path):
         _writer.still(id)
@@ -419,10 +419,13 @@ class Runs(Records):
         _writer.still(id)
         with self.home.store.write() as connection: end_run(connection, id, "cancelled")
 
-    def cancel(self) -> None:
-        "End the runs that this object has at work in other threads: they become `cancelled`, with the cells they had executed."
-        self._cancelled |= self._at_work.keys()
-        for client in list(self._at_work.values()): client.end_now()
+    def cancel(self,
+        ids: Iterable[str]|None = None,  # also of runs that may be about to begin; those at work when not given
+    ) -> None:
+        "End runs that this object has at work in other threads: they become `cancelled`, with the cells they had executed."
+        for id in list(self._at_work) if ids is None else ids:
+            self._cancelled.add(id)
+            if client := self._at_work.get(id): client.end_now()
 
     def once(self,
         step: str,                              # names the place in the job
@@ -454,7 +457,9 @@ class Runs(Records):
         at, began, path = [None], time.monotonic(), Path(job.path)
         if not path.is_file() or digest(path) != job.source: path = self.source(job)  # what was recorded is what runs
         def cell(position: int, of: int): at[0] = position; on_cell(position, of)
-        def kernel(client): self._at_work[job.id] = client
+        def kernel(client):
+            self._at_work[job.id] = client
+            if job.id in self._cancelled: client.end_now()
         try:
             with storage_errors(target): execute_notebook(str(path), str(target), job.given, engine_name=WarmEngine.name, progress_bar=False, log=_quiet,
                 environment=_variables(self.home, threads) | {"MLOPS_RUN": job.id}, folder=str(self.home.root), on_cell=cell, on_kernel=kernel, warm=job.kernel == "warm", execution_timeout=job.timeout_s, run_timeout=job.run_timeout_s, **engine)
