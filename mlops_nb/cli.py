@@ -125,6 +125,8 @@ def run(
 ) -> None:
     "Execute a notebook as one recorded run."
     from mlops_nb.parameters import check, describe, parameters, read_notebook
+    from mlops_nb.servers import kernel_environment, nearest
+    if (kernel, where, params) == ("warm", "local", False): nearest(kernel_environment())  # gets ready while this process does
     path = _notebook(notebook)
     parsed = read_notebook(path)
     if params:
@@ -165,7 +167,7 @@ def sweep(
     notebook: Annotated[str, typer.Argument(help="A notebook file, or the bare name of one, as for run.")],
     over: Annotated[list[str], typer.Option(metavar="NAME=VALUES", help="A parameter and its values: 31,63,127 or log:0.01..0.3:8 or lin:0..1:5; may be given again.")],
     param: Param = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Points at the same time.")] = 1,
+    jobs: Annotated[Optional[int], typer.Option("-j", "--jobs", min=1, help="Points at the same time; as many as cores and memory allow when not given.")] = None,
     where: Where = "local",
     share: Annotated[bool, typer.Option("--share/--no-share", help="Run the cells that cannot depend on the varied parameters once for all points.")] = True,
     timeout: Timeout = None,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec, module_from_spec
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterable, Iterator
 
 from .core import BadNotebook, BadParameter, Shown
 
@@ -308,15 +308,16 @@ def check(
     nb: NotebookNode,
     given: dict[str, object],
     text: bool = False,  # the values are text, as typed on a command line
+    later: Iterable[str] = (),  # names whose values are not known yet
 ) -> dict[str, object]:  # what was given, typed, ready for JSON and for papermill; defaults are left to the notebook
     "Hold given values against the declaration; raise `BadParameter` for a name or a value that it does not allow."
     declared = {parameter.name: parameter for parameter in parameters(nb)}
     if not has_parameters_cell(nb) or not (declared or _is_python(nb)): return {name: _value(_undeclared(nb, name), value, text) for name, value in given.items()}
-    for name in given:
+    for name in (*given, *later):
         if name in declared: continue
         close = difflib.get_close_matches(str(name)[:80], declared, n=1)
         raise BadParameter(f"the notebook has no parameter {str(name)[:80]!r}" + (f": did you mean {close[0]!r}?" if close else ";") + f" it takes {', '.join(declared) or 'none'}")
-    if missing := [parameter.name for parameter in declared.values() if parameter.required and parameter.name not in given]:
+    if missing := [parameter.name for parameter in declared.values() if parameter.required and parameter.name not in (*given, *later)]:
         raise BadParameter(f"the notebook needs a value for {', '.join(missing)}: there is no default")
     return {name: _value(declared[name], value, text) for name, value in given.items()}
 

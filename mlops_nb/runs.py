@@ -17,7 +17,7 @@ from .core import BadNotebook, BadParameter, RunFailed, author, digest, iso, new
 from .home import Home
 from .parameters import check, parameters, read_notebook
 from .records import ENDED, REPRODUCES, Records, RunRecord, before_reading, end_run
-from .servers import imports_of, nearest
+from .servers import imports_of, kernel_environment, nearest
 
 if TYPE_CHECKING: from mlops_nb.datasets import DatasetVersion
 
@@ -315,7 +315,7 @@ class Runs(Records):
         threads: int|None = None,
     ) -> None:
         "Let the fork server import what the notebook does, while this process gets ready."
-        nearest(_variables(self.home, threads), lambda: imports_of(cell.source for cell in read_notebook(Path(notebook)).cells if cell.cell_type == "code"))
+        nearest(kernel_environment(threads), lambda: imports_of(cell.source for cell in read_notebook(Path(notebook)).cells if cell.cell_type == "code"))
 
     def prepare(self, notebook: str|Path, params: dict[str, object]|None = None, step: str|None = None, tags: dict[str, str]|None = None,
         timeout_s: float|None = None, run_timeout_s: float|None = None, kernel: str = "warm",
@@ -462,7 +462,7 @@ class Runs(Records):
             if job.id in self._cancelled: client.end_now()
         try:
             with storage_errors(target): execute_notebook(str(path), str(target), job.given, engine_name=WarmEngine.name, progress_bar=False, log=_quiet,
-                environment=_variables(self.home, threads) | {"MLOPS_RUN": job.id}, folder=str(self.home.root), on_cell=cell, on_kernel=kernel, warm=job.kernel == "warm", execution_timeout=job.timeout_s, run_timeout=job.run_timeout_s, **engine)
+                environment=kernel_environment(threads) | self.home.environment() | {"MLOPS_RUN": job.id}, folder=str(self.home.root), on_cell=cell, on_kernel=kernel, warm=job.kernel == "warm", execution_timeout=job.timeout_s, run_timeout=job.run_timeout_s, **engine)
         except PapermillExecutionError as error: return {"cell": error.cell_index, "ename": error.ename, "evalue": error.evalue}
         except CellTimeoutError:
             whole = job.run_timeout_s is not None and time.monotonic() - began >= job.run_timeout_s
@@ -496,10 +496,6 @@ RETAKEN = "retaken"  # the tag of a run that was begun again, after the process 
 THREADS = "threads"  # the tag of a run that was told how many threads it may use
 _quiet = logging.getLogger(f"{__name__}.cells")  # a failing cell is told once, by the run, and not by nbclient too
 _quiet.setLevel(logging.CRITICAL)
-
-def _variables(home: Home, threads: int|None) -> dict[str, str]:
-    "The environment of a run's kernel; plots are kept as data, not with a copy of plotly.js each."
-    return {"PLOTLY_RENDERER": "plotly_mimetype"} | ({"OMP_NUM_THREADS": str(threads)} if threads else {}) | os.environ | home.environment()
 
 def _where(error: dict) -> str: return "its kernel" if error["cell"] is None else f"cell {error['cell']}"
 def _short(text: str) -> str: return text if len(text) <= 500 else text[:500] + "…"

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Callable, Iterable
 
 # %% auto #0
-__all__ = ['ADDRESS', 'imports_of', 'ForkServer', 'warm', 'nearest', 'cool']
+__all__ = ['ADDRESS', 'imports_of', 'kernel_environment', 'ForkServer', 'warm', 'nearest', 'cool']
 
 # %% ../nbs/22_servers.ipynb #66b6f1e4
 def imports_of(
@@ -41,10 +41,18 @@ def _is_installed(package: str) -> bool:
 ADDRESS = "MLOPS_FORK_SERVER"  # in the environment of forked kernels: where to ask for more
 _OF_A_RUN = {ADDRESS, "MLOPS_RUN", "MLOPS_HOME", "MLOPS_STORE", "MLOPS_ARTIFACTS", "JPY_SESSION_NAME", "JPY_PARENT_PID", "JPY_INTERRUPT_EVENT", "IPY_INTERRUPT_EVENT", "PWD", "OLDPWD", "SHLVL", "_", "MPLBACKEND"}
 
+def kernel_environment(
+    threads: int|None = None,  # that a kernel may use; as many as it likes when not given
+) -> dict[str, str]:
+    "This process's environment as kernels have it; plots are kept as data, not with a copy of plotly.js each."
+    return {"PLOTLY_RENDERER": "plotly_mimetype"} | ({"OMP_NUM_THREADS": str(threads)} if threads else {}) | os.environ
+
 def _lasting(environment: dict[str, str]) -> dict[str, str]: return {name: value for name, value in environment.items() if name not in _OF_A_RUN}
 
 class ForkServer:
     "A process that forks kernels, for as long as this object is open."
+
+    told = False  # what to import
 
     def __init__(self, environment: dict[str, str]):
         self._folder = tempfile.mkdtemp(prefix="mlops-nb-")  # open to this user only
@@ -58,6 +66,7 @@ class ForkServer:
 
     def expect(self, imports: list[str]) -> None:
         "Let it import what the next kernels will."
+        self.told = True
         with socket.socket(socket.AF_UNIX) as end:
             end.connect(self.address)
             end.sendall(json.dumps({"expect": imports}).encode() + b"\n")
@@ -73,17 +82,17 @@ _starting = threading.Lock()
 
 def warm(
     environment: dict[str, str]|None = None,  # of the kernels to come; this process's when not given
-    imports: Callable[[], list[str]]|None = None,  # statements that the kernels will execute; only asked when the server is new
+    imports: Callable[[], list[str]]|None = None,  # statements that the kernels will execute; a server is told once
 ) -> str:                                     # the server's address
     "Start the server of this process unless there is one for that environment."
     environment = dict(os.environ) if environment is None else environment
     with _starting:
         server = _servers.get(os.getpid())
-        if server and server.environment == _lasting(environment) and server._process.poll() is None: return server.address
-        if server is None: atexit.register(cool)
-        else: server.close()
-        _servers[os.getpid()] = server = ForkServer(environment)
-        if imports: server.expect(imports())
+        if server is None or server.environment != _lasting(environment) or server._process.poll() is not None:
+            if server is None: atexit.register(cool)
+            else: server.close()
+            _servers[os.getpid()] = server = ForkServer(environment)
+        if imports and not server.told: server.expect(imports())
         return server.address
 
 def nearest(environment: dict[str, str], imports: Callable[[], list[str]]|None = None) -> str:

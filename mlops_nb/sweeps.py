@@ -83,7 +83,7 @@ def sweep(
     notebook: str|Path,
     over: dict[str, list],                   # values by parameter name
     fixed: dict[str, object]|None = None,    # the same for every point
-    jobs: int = 1,                           # points at the same time, in this process
+    jobs: int|None = None,                   # points at the same time, in this process; as many as cores and memory allow when not given
     executor: Executor|None = None,          # where, if not in this process; then nothing is shared
     share: bool = True,                      # run the cells that cannot depend on the varied parameters once
     timeout_s: float|None = None,            # for a cell

@@ -93,7 +93,7 @@ def test_point_that_is_not_allowed_is_refused_before_the_first_runs(ws, write_no
 @pytest.mark.parametrize("sent, status", [(signal.SIGINT, "cancelled"), (signal.SIGKILL, "lost")])
 def test_stopped_sweep_leaves_no_process_and_true_statuses(ws, write_notebook, tmp_path, sent, status):
     write_notebook("a.ipynb", "x = 1", "open('here', 'w').close()\nimport threading; threading.Event().wait(100 if rate > 0.1 else 0)", parameters=PARAMETERS)
-    process = start("sweep", "a.ipynb", "--over", "rate=0.1,0.2,0.3", cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start("sweep", "a.ipynb", "--over", "rate=0.1,0.2,0.3", "-j", "1", cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: len(ws.runs.search("status = succeeded")) == 1 and len(ws.runs.search("status = running")) == 1, what="the second point at work")
     theirs = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(sent)
