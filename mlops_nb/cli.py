@@ -125,7 +125,7 @@ def run(
 ) -> None:
     "Execute a notebook as one recorded run."
     from mlops_nb.parameters import check, describe, parameters, read_notebook
-    from mlops_nb.servers import kernel_environment, nearest
+    from mlops_nb.forkserver import kernel_environment, nearest
     if (kernel, where, params) == ("warm", "local", False): nearest(kernel_environment())  # gets ready while this process does
     path = _notebook(notebook)
     parsed = read_notebook(path)

@@ -12,22 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Iterator
 
 from .core import digest
-from .parameters import parameters
+from .parameters import recorded
 from .runs import environment
 
 if TYPE_CHECKING: from nbformat import NotebookNode
 
 # %% auto #0
-__all__ = ['known_values', 'fingerprint_parts', 'texts', 'local_modules', 'difference']
+__all__ = ['fingerprint_parts', 'texts', 'local_modules', 'difference']
 
 # %% ../nbs/26_fingerprints.ipynb #70739d11
-def known_values(
-    notebook: NotebookNode,
-    params: dict[str, object],  # that are given
-) -> dict[str, object]:
-    "Parameters by name, with the defaults that the notebook itself says; an expression is only known to the kernel."
-    return {p.name: p.default for p in parameters(notebook) if not (p.computed or p.required)} | params
-
 def fingerprint_parts(
     notebook: NotebookNode,
     params: dict[str, object],  # as given to the run
@@ -35,7 +28,7 @@ def fingerprint_parts(
 ) -> dict[str, object]:         # JSON-ready; equal for equal results, as far as the run reads nothing else
     "What decides the result of a run, but for the datasets and models that it reads."
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    values = known_values(notebook, params)
+    values = recorded(notebook, params)
     said = list(texts(values))
     named = [text.partition(":")[0] for text in said if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text)]
     return {"notebook": digest([[cell.source, sorted(cell.metadata.get("tags") or ())] for cell in cells]), "params": values,

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator
 
 from .core import BadParameter, NotFound, Shown, check_name, digest
-from .fingerprints import known_values
-from .parameters import check
+from .parameters import check, recorded
 
 if TYPE_CHECKING: from nbformat import NotebookNode
 
@@ -125,7 +124,7 @@ class Pipeline:
         try: self.__wrapped__(**given)
         finally: _building.reset(token)
         if not found: raise BadParameter(f"pipeline {self.name} declares no step: call step(NOTEBOOK, …) in it")
-        return tuple(found), known_values(declared, given)
+        return tuple(found), recorded(declared, given)
 
 def pipeline(function: Callable[..., object]) -> Pipeline:
     "Mark a function as a pipeline."

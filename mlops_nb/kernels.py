@@ -14,9 +14,11 @@ engine = _Late()
 __all__ = ['engine', 'log', 'PROVISIONER', 'Forked', 'ForkProvisioner', 'WarmEngine', 'starting_point']
 
 # %% ../nbs/22_kernels.ipynb #2a4a8c96
-import asyncio, contextlib, json, logging, os, queue, select, shutil, signal, socket, sys, tempfile, time
+import asyncio, contextlib, json, logging, os, queue, re, select, shutil, signal, socket, sys, tempfile, time
+from html import escape
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterable, Iterator
+from urllib.parse import quote, quote_plus
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
@@ -24,12 +26,13 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async, run_sync
 from nbformat import from_dict
 from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, papermill_engines
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.log import logger as papermill_log
 from traitlets import List, Unicode
 
 from .forks import receive
-from .servers import ADDRESS, cool, imports_of, nearest, warm
+from .parameters import SECRET
+from .forkserver import ADDRESS, cool, imports_of, nearest, warm
 
 # %% ../nbs/22_kernels.ipynb #7b6ba28b
 class Forked:
@@ -121,6 +124,7 @@ class _Client(PapermillNotebookClient):
     at_end: Callable[["_Client"], None] = staticmethod(lambda client: None)  # called when the cells have run, before the kernel ends
     on_kernel: Callable[["_Client"], None] = staticmethod(lambda client: None)
     before = ""                                                   # code to execute first, which is in no cell
+    secrets: dict[str, str] = {}                                  # values by name: they are set in the kernel, and never written
     kill = False
 
     @property
@@ -163,7 +167,7 @@ class _Client(PapermillNotebookClient):
         if self.kill: raise DeadKernelError("the kernel was ended before its first cell")
         process = self.km.provisioner.process
         try:
-            if self.before: self.ask(self.before)
+            if self.before: self.ask(self.before); self.tell_secrets()
             for index, cell in enumerate(self.nb.cells):
                 if cell.cell_type != "code" or index in self.done or self.only is not None and index not in self.only: continue
                 self.on_cell(index, len(self.nb.cells))
@@ -173,17 +177,22 @@ class _Client(PapermillNotebookClient):
                     self.nb_man.cell_exception(self.nb.cells[index], cell_index=index, exception=error)
                     return
                 finally: self._complete(index)
+                if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", ())): self.tell_secrets()
             if self.done: _number(self.nb)
             self.nb_man.save()
             self.at_end(self)
         except DeadKernelError as error: raise DeadKernelError(_how_it_ended(process.poll())) from error
         except BaseException: self.kill = True; raise
 
+    def tell_secrets(self):
+        "Set the parameters that no cell may name."
+        if self.secrets: self.ask("\n".join(f"{name} = {value!r}" for name, value in self.secrets.items()))
+
     def _complete(self, index: int):
         "As papermill does, but that the notebook is written when the next cell begins: once a cell, not twice."
-        self.nb_man.save = lambda **_: None
+        save, self.nb_man.save = self.nb_man.save, lambda **_: None
         try: self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
-        finally: del self.nb_man.save
+        finally: self.nb_man.save = save
 
     def ask(self, code: str):
         "Execute code that is in no cell, and wait for its end."
@@ -194,6 +203,21 @@ class _Client(PapermillNotebookClient):
         "Kill the kernel, from another thread: the cell at work ends with `DeadKernelError`."
         self.kill = True
         _end_group(self.km.provisioner.pgid)
+
+def _hide(manager: NotebookExecutionManager, values: Iterable[str]) -> None:
+    "Let no form of these values be written with the notebook."
+    forms = {form for value in values if value for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], escape(value), quote(value, safe=""), quote_plus(value))}
+    found, save = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True)))), manager.save
+    def cleaned(thing):
+        if isinstance(thing, str): return found.sub(SECRET, thing)
+        if isinstance(thing, dict): return type(thing)((cleaned(key), cleaned(value)) for key, value in thing.items())
+        return [cleaned(item) for item in thing] if isinstance(thing, list) else thing
+    def save_cleaned(**how):
+        manager.nb.metadata = cleaned(manager.nb.metadata)
+        for cell in manager.nb.cells:
+            if cell.get("outputs"): cell.outputs = cleaned(cell.outputs)
+        save(**how)
+    if forms: manager.save = save_cleaned
 
 def _number(notebook) -> None:
     "Count the cells that were executed in their order, whatever order they ran in."
@@ -224,6 +248,7 @@ class WarmEngine(NBClientEngine):
         only: set[int]|None = None,                  # positions of the cells to execute; all when not given
         note: dict|None = None,                      # to keep in the notebook's metadata
         before: str = "",                            # code to execute first, which is in no cell
+        secrets: dict[str, str]|None = None,         # values of parameters that are set in the kernel and hidden wherever they come out
         on_cell: Callable[[int, int], None]|None = None,  # called with the position of a cell before it runs, and the number of cells
         on_kernel: Callable[[_Client], None]|None = None, # called when the kernel is ready
         at_end: Callable[[_Client], None]|None = None,    # called when the cells have run, while the kernel is still there
@@ -244,6 +269,7 @@ class WarmEngine(NBClientEngine):
         client.done, client.only, client.before = done or {}, only, before
         if on_cell: client.on_cell = on_cell
         if at_end: client.at_end = at_end
+        if secrets: client.secrets, client.coalesce_streams = secrets, True; _hide(nb_man, secrets.values())
         if on_kernel: client.on_kernel = on_kernel
         manager = client.create_kernel_manager()
         if warm:

@@ -5,19 +5,20 @@
 # %% ../nbs/20_parameters.ipynb #2c9e238e
 from __future__ import annotations
 
-import ast, difflib, io, json, keyword, math, re, reprlib, sys, tokenize
+import ast, difflib, io, json, keyword, math, os, re, reprlib, sys, tokenize
 from dataclasses import dataclass
 from importlib.util import find_spec, module_from_spec
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterable, Iterator
+from typing import TYPE_CHECKING, Iterable, Iterator, NewType
 
 from .core import BadNotebook, BadParameter, Shown
 
 if TYPE_CHECKING: from nbformat import NotebookNode
 
 # %% auto #0
-__all__ = ['read_notebook', 'Parameter', 'has_parameters_cell', 'parameters', 'describe', 'check']
+__all__ = ['Secret', 'SECRET', 'read_notebook', 'Parameter', 'has_parameters_cell', 'parameters', 'describe', 'check', 'recorded',
+           'secrets']
 
 # %% ../nbs/20_parameters.ipynb #b7d9df96
 def _import_when_called(name: str, function: str) -> None:
@@ -70,6 +71,9 @@ class Parameter(Shown):
     required: bool = False     # annotated without a default: a value has to be given
 
     @property
+    def secret(self) -> bool: return "secret" in self.type.split(" | ")
+
+    @property
     def allowed(self) -> str:  # e.g. `in (0, 1]`; empty when the type says it all
         "The restriction in words, in the form in which the comment states it."
         if self.choices: return f"in {{{', '.join(map(str, self.choices))}}}"
@@ -80,6 +84,7 @@ class Parameter(Shown):
 
 # %% ../nbs/20_parameters.ipynb #816cea2d
 _SCALARS = {"bool": bool, "int": int, "float": float, "str": str}
+Secret = NewType("Secret", str)  # the type of a parameter whose value reaches the kernel and nothing else
 _ALIASES = {"List": "list", "Dict": "dict", "Mapping": "dict", "Sequence": "list"}
 
 def _members(
@@ -93,9 +98,10 @@ def _members(
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             yield from _members(left)
             yield from _members(right)
+        case ast.Attribute(attr="Secret"): yield "secret"
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="typing" | "t"), attr=name):
             name = _ALIASES.get(name, name)
-            yield name if name in (*_SCALARS, "list", "dict") else "any"
+            yield "secret" if name == "Secret" else name if name in (*_SCALARS, "list", "dict") else "any"
         case ast.Subscript(value=ast.Name(id=head) | ast.Attribute(attr=head), slice=inside):
             items = inside.elts if isinstance(inside, ast.Tuple) else [inside]
             match _ALIASES.get(head, head):
@@ -144,7 +150,7 @@ def _cast(kind: str, value: object) -> object:
     "A plain value as one of this kind; `ValueError` when it is not."
     match kind, value:
         case "any", _: return value
-        case ("None", None) | ("bool", bool()) | ("str", str()) | ("list", list()) | ("dict", dict()): return value
+        case ("None", None) | ("bool", bool()) | ("str" | "secret", str()) | ("list", list()) | ("dict", dict()): return value
         case ("int" | "float"), int()|float() if not isinstance(value, bool) and (kind == "float" or isinstance(value, int)): return _SCALARS[kind](value)
         case _, list() if kind.startswith("list["): return [_cast(kind[5:-1], item) for item in value]
     raise ValueError("it is of another type")
@@ -154,11 +160,16 @@ def _parse(kind: str, text: str) -> object:
     match kind:
         case "any": return _plain(_guess(text))
         case "str": return text
+        case "secret": return _plain(_from_environment(text) if text.startswith("env:") else text)
         case "bool" if text.lower() in ("true", "false"): return text.lower() == "true"
         case "None" if text.lower() == "none": return None
         case "int" | "float": return _plain(_SCALARS[kind](text))
         case _ if kind.startswith(("list", "dict")): return _cast(kind, _plain(json.loads(text)))
     raise ValueError("it is of another type")
+
+def _from_environment(text: str) -> str:
+    if (name := text.removeprefix("env:")) not in os.environ: raise BadParameter(f"there is no variable {name} in the environment: export it, or write env: and the name of one that is there")
+    return os.environ[name]
 
 def _guess(text: str) -> object:
     "Text as papermill's own command line resolves it, where no type is declared."
@@ -275,8 +286,9 @@ def describe(
     return [dict(name=p.name, type=p.type, default=p.default, allowed="required" * p.required or p.allowed, help=p.help) for p in parameters]
 
 # %% ../nbs/20_parameters.ipynb #c0b833cf
+SECRET = "(secret)"  # what is written down of one
 _SHORT = reprlib.Repr(); _SHORT.maxstring = _SHORT.maxother = 80
-_NARROW_FIRST = ("None", "bool", "int", "float", "list", "dict", "str", "any")
+_NARROW_FIRST = ("None", "bool", "int", "float", "list", "dict", "secret", "str", "any")
 
 def _within(parameter: Parameter, value: object) -> bool:
     if isinstance(value, list): return all(_within(parameter, item) for item in value)
@@ -292,7 +304,7 @@ def _value(
     text: bool,  # whether `given` is text to be read
 ) -> object:
     "The typed value; `BadParameter` when it is not allowed."
-    shown = f"parameter {parameter.name} does not take {' '.join(_SHORT.repr(given).split())}"
+    shown = f"parameter {parameter.name} does not take {SECRET if parameter.secret else ' '.join(_SHORT.repr(given).split())}"
     try: plain = _plain(given)
     except (ValueError, OverflowError, RecursionError) as error: raise BadParameter(f"{shown}: {error}") from None
     for kind in sorted(parameter.type.split(" | "), key=lambda kind: _NARROW_FIRST.index(kind.split("[")[0])):
@@ -325,3 +337,21 @@ def _undeclared(nb: NotebookNode, name: str) -> Parameter:
     "A parameter of a notebook that declares none. Its name becomes source code, so it has to be a name."
     if not isinstance(name, str) or not (re.fullmatch(r"\.?[^\W\d][\w.]*", name) if not _is_python(nb) else name.isidentifier() and not keyword.iskeyword(name)): raise BadParameter(f"{str(name)[:80]!r} is no parameter name: write a variable's name")
     return Parameter(name, "any", None)
+
+# %% ../nbs/20_parameters.ipynb #145558f8
+def recorded(
+    nb: NotebookNode,
+    given: dict[str, object],
+) -> dict[str, object]:
+    "Parameters by name, with the defaults that the notebook itself says: an expression is only known to the kernel, and a secret to nobody."
+    declared = parameters(nb)
+    values = {p.name: p.default for p in declared if not (p.computed or p.required)} | given
+    return values | {p.name: SECRET for p in declared if p.secret and values.get(p.name) is not None}
+
+def secrets(
+    nb: NotebookNode,
+    given: dict[str, object],
+) -> dict[str, str]:
+    "Those of the given values that must not be written down."
+    names = {p.name for p in parameters(nb) if p.secret}
+    return {name: value for name, value in given.items() if name in names and value is not None}

@@ -22,7 +22,7 @@ from .executors import Executor, Local
 from .fingerprints import difference, fingerprint_parts, texts
 from .graphs import Output, Pipeline, Step, StepRun, fill, promised, state_word, svg
 from .home import Home
-from .parameters import check, read_notebook
+from .parameters import check, read_notebook, recorded
 from .records import LOST_S, RunRecord, _gone
 from .runs import RETAKEN, THREADS, Runs
 from .store import take_turns
@@ -244,10 +244,10 @@ def _plan(self: Pipelines, given: Pipeline|Callable[..., object], params: dict[s
     graph, paths = [], {}
     for step in steps:
         later = {name: value for name, value in step.params.items() if any(promised(value))}
-        try: typed = check(read_notebook(path := self._find(step.notebook)), {name: value for name, value in step.params.items() if name not in later}, later=later)
+        try: typed = check(parsed := read_notebook(path := self._find(step.notebook)), {name: value for name, value in step.params.items() if name not in later}, later=later)
         except MLOpsError as error: raise type(error)(f"step {step.name}: {error}") from None
         named = fill(later, lambda output: {"step": output.step.name, "output": output.name})
-        graph.append(dict(name=step.name, notebook=step.notebook, needs=[need.name for need in step.needs], params=typed | named))
+        graph.append(dict(name=step.name, notebook=step.notebook, needs=[need.name for need in step.needs], params=recorded(parsed, typed) | named))
         paths[step.name] = step, Path(path)
     try: canonical_json(graph)
     except (TypeError, ValueError) as error: raise BadParameter(f"pipeline {found.name}: a parameter of a step is a number, text, true or false, a list or a dictionary: {error}") from None

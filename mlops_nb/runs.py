@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from . import forks, store as db
 from .core import BadNotebook, BadParameter, RunFailed, author, digest, iso, new_id, now, parse_reference, storage_errors
 from .home import Home
-from .parameters import check, parameters, read_notebook
+from .parameters import check, parameters, read_notebook, recorded, secrets
 from .records import ENDED, REPRODUCES, Records, RunRecord, before_reading, end_run
-from .servers import imports_of, kernel_environment, nearest
+from .forkserver import imports_of, kernel_environment, nearest
 
 if TYPE_CHECKING: from mlops_nb.datasets import DatasetVersion
 
@@ -256,7 +256,7 @@ def _begin_interactive(home: Home) -> Run:
     if path and Path(path).is_file():
         notebook, main = read_notebook(path), sys.modules["__main__"]
         source = home.artifacts.put(Path(path))
-        given = {p.name: getattr(main, p.name) for p in parameters(notebook) if isinstance(getattr(main, p.name, None), (str, int, float, bool, list, dict, type(None)))}
+        given = recorded(notebook, {p.name: getattr(main, p.name) for p in parameters(notebook) if isinstance(getattr(main, p.name, None), (str, int, float, bool, list, dict, type(None)))})
     run = begin(home, _within(Path(path), home.root) if path else "interactive", "interactive", source, given)
     def end():
         if source and Path(path).is_file():
@@ -277,6 +277,7 @@ class Job:
     path: str                       # of the notebook where it was prepared
     source: str                     # its digest
     given: dict[str, object] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)  # by parameter; recorded nowhere
     timeout_s: float|None = None    # for a cell
     run_timeout_s: float|None = None
     kernel: str = "warm"            # or fresh
@@ -326,8 +327,9 @@ class Runs(Records):
         if kernel not in ("warm", "fresh"): raise BadParameter(f"kernel={kernel!r}: warm or fresh")
         source = self.home.artifacts.put(path)
         self.home.make("runs")
-        id = begin(self.home, _within(path, self.home.root), "batch", source, _defaults(parsed) | given, step, tags, status="queued").id
-        return Job(id, str(path.absolute()), source, given, timeout_s, run_timeout_s, kernel)
+        id = begin(self.home, _within(path, self.home.root), "batch", source, recorded(parsed, given), step, tags, status="queued").id
+        hidden = secrets(parsed, given)
+        return Job(id, str(path.absolute()), source, {name: value for name, value in given.items() if name not in hidden}, hidden, timeout_s, run_timeout_s, kernel)
 
     def carry_out(self,
         job: Job,
@@ -435,7 +437,7 @@ class Runs(Records):
     ) -> RunRecord:
         "The run that already took this step with the same notebook and parameters and succeeded, or a new one: a job that was interrupted goes on where it was."
         given = check(parsed := read_notebook(Path(notebook)), params or {})
-        wanted, source = _defaults(parsed) | given, digest(Path(notebook))
+        wanted, source = recorded(parsed, given), digest(Path(notebook))
         done = [run for run in self.search(f"step = '{step}' and status = succeeded") if run.source == source and run.params == wanted]
         return done[0] if done else self.run(notebook, params, step=step, **how)
 
@@ -462,7 +464,7 @@ class Runs(Records):
             if job.id in self._cancelled: client.end_now()
         try:
             with storage_errors(target): execute_notebook(str(path), str(target), job.given, engine_name=WarmEngine.name, progress_bar=False, log=_quiet,
-                environment=kernel_environment(threads) | self.home.environment() | {"MLOPS_RUN": job.id}, folder=str(self.home.root), on_cell=cell, on_kernel=kernel, warm=job.kernel == "warm", execution_timeout=job.timeout_s, run_timeout=job.run_timeout_s, **engine)
+                environment=kernel_environment(threads) | self.home.environment() | {"MLOPS_RUN": job.id}, folder=str(self.home.root), on_cell=cell, on_kernel=kernel, secrets=job.secrets, warm=job.kernel == "warm", execution_timeout=job.timeout_s, run_timeout=job.run_timeout_s, **engine)
         except PapermillExecutionError as error: return {"cell": error.cell_index, "ename": error.ename, "evalue": error.evalue}
         except CellTimeoutError:
             whole = job.run_timeout_s is not None and time.monotonic() - began >= job.run_timeout_s
@@ -499,10 +501,6 @@ _quiet.setLevel(logging.CRITICAL)
 
 def _where(error: dict) -> str: return "its kernel" if error["cell"] is None else f"cell {error['cell']}"
 def _short(text: str) -> str: return text if len(text) <= 500 else text[:500] + "…"
-
-def _defaults(notebook) -> dict[str, object]:
-    "What a notebook says itself of the parameters that nobody gives; an expression is only known to the kernel."
-    return {p.name: p.default for p in parameters(notebook) if not (p.computed or p.required)}
 
 def _copy(source: Path, target: Path):
     with storage_errors(target):

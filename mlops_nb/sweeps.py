@@ -13,7 +13,7 @@ from typing import Callable
 from .cells import Plan, plan
 from .core import BadParameter, RunFailed, new_id
 from .executors import Executor, Local
-from .parameters import check, read_notebook
+from .parameters import check, parameters, read_notebook
 from .records import RunRecord
 from .runs import Job, Runs, copy_results
 
@@ -98,6 +98,7 @@ def sweep(
     if can_share: runs.expect(path, executor.threads)
     parsed = read_notebook(path)
     for point in points: check(parsed, (fixed or {}) | point)
+    if hidden := [p.name for p in parameters(parsed) if p.secret and p.name in over]: raise BadParameter(f"{hidden[0]} is a secret: it is given once, and not varied")
     tags = {SWEEP: new_id()}
     prepared = [runs.prepare(path, (fixed or {}) | point, tags=tags, timeout_s=timeout_s, run_timeout_s=run_timeout_s, kernel=kernel) for point in points]
     ended: list[RunRecord|RunFailed] = []

@@ -11,7 +11,7 @@ import papermill
 import pytest
 
 from conftest import wait_for
-from mlops_nb.servers import cool
+from mlops_nb.forkserver import cool
 
 EXAMPLES = Path(find_spec("papermill").origin).parent / "tests" / "notebooks"
 
@@ -105,15 +105,15 @@ def test_sockets_are_files_that_only_this_user_can_open(ws, write_notebook):
 def test_server_that_was_killed_is_replaced(ws, write_notebook):
     notebook = write_notebook("a.ipynb", "print('ran')")
     ws.runs.run(notebook)
-    from mlops_nb import servers
-    server = servers._servers[os.getpid()]
+    from mlops_nb import forkserver
+    server = forkserver._servers[os.getpid()]
     server._process.kill(); server._process.wait()
     assert printed(ws, ws.runs.run(notebook).id) == "ran"
 
 
 def test_server_ends_with_the_process_that_started_it(tmp_path):
     import psutil, signal
-    process = subprocess.Popen([sys.executable, "-c", "from mlops_nb.servers import warm\nimport sys\nwarm(); print('started', flush=True); sys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    process = subprocess.Popen([sys.executable, "-c", "from mlops_nb.forkserver import warm\nimport sys\nwarm(); print('started', flush=True); sys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     assert process.stdout.readline() == "started\n"
     (server,) = psutil.Process(process.pid).children()
     process.send_signal(signal.SIGKILL); process.wait()

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from conftest import start, wait_for
-from mlops_nb.servers import cool
+from mlops_nb.forkserver import cool
 from mlops_nb.core import BadNotebook, BadParameter, NotFound, RunFailed
 from mlops_nb.workspace import Workspace, workflow
 
