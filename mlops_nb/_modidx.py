@@ -343,6 +343,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'mlops_nb.kernels._Client.tell_secrets': ('kernels.html#_client.tell_secrets', 'mlops_nb/kernels.py'),
                                   'mlops_nb.kernels._Late': ('kernels.html#_late', 'mlops_nb/kernels.py'),
                                   'mlops_nb.kernels._Late.__getattr__': ('kernels.html#_late.__getattr__', 'mlops_nb/kernels.py'),
+                                  'mlops_nb.kernels._WholeFiles': ('kernels.html#_wholefiles', 'mlops_nb/kernels.py'),
+                                  'mlops_nb.kernels._WholeFiles.write': ('kernels.html#_wholefiles.write', 'mlops_nb/kernels.py'),
                                   'mlops_nb.kernels._end_group': ('kernels.html#_end_group', 'mlops_nb/kernels.py'),
                                   'mlops_nb.kernels._hide': ('kernels.html#_hide', 'mlops_nb/kernels.py'),
                                   'mlops_nb.kernels._how_it_ended': ('kernels.html#_how_it_ended', 'mlops_nb/kernels.py'),

@@ -11,7 +11,7 @@ class _Late:
 engine = _Late()
 
 # %% auto #0
-__all__ = ['engine', 'log', 'PROVISIONER', 'Forked', 'ForkProvisioner', 'WarmEngine', 'starting_point']
+__all__ = ['engine', 'log', 'PROVISIONER', 'WHOLE', 'Forked', 'ForkProvisioner', 'WarmEngine', 'starting_point']
 
 # %% ../nbs/22_kernels.ipynb #2a4a8c96
 import asyncio, contextlib, json, logging, os, queue, re, select, shutil, signal, socket, sys, tempfile, time
@@ -27,6 +27,7 @@ from nbclient.util import ensure_async, run_sync
 from nbformat import from_dict
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+from papermill.iorw import LocalHandler, papermill_io
 from papermill.log import logger as papermill_log
 from traitlets import List, Unicode
 
@@ -266,6 +267,7 @@ class WarmEngine(NBClientEngine):
             return min([execution_timeout, *left] if execution_timeout else left, default=None)
         client = _Client(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, shell_timeout_interval=1, timeout_func=limit, log=log, log_output=log_output, stdout_file=stdout_file, stderr_file=stderr_file)
         if note: nb_man.nb.metadata["mlops_nb"] = note
+        nb_man.nb.metadata.papermill["output_path"] = str(nb_man.nb.metadata.papermill["output_path"]).removeprefix(WHOLE)
         client.done, client.only, client.before = done or {}, only, before
         if on_cell: client.on_cell = on_cell
         if at_end: client.at_end = at_end
@@ -279,6 +281,18 @@ class WarmEngine(NBClientEngine):
         return client.execute(cwd=folder or os.getcwd(), transport_encryption="auto", **more)  # a kernel that is not forked: where it can, nobody on the machine reads along
 
 papermill_engines.register(WarmEngine.name, WarmEngine)
+
+WHOLE = "whole:"  # before the path of an output: written so that nobody ever sees part of it
+
+class _WholeFiles(LocalHandler):
+    def write(self, buf: str, path: str) -> None:
+        partly = f"{path.removeprefix(WHOLE)}.part"
+        try:
+            super().write(buf, partly)
+            os.replace(partly, path.removeprefix(WHOLE))
+        except BaseException: Path(partly).unlink(missing_ok=True); raise
+
+papermill_io.register(WHOLE, _WholeFiles())
 
 # %% ../nbs/22_kernels.ipynb #a6318498
 @contextlib.contextmanager

@@ -455,7 +455,7 @@ class Runs(Records):
         from jupyter_client.kernelspec import NoSuchKernel
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
         from papermill import PapermillExecutionError, execute_notebook
-        from mlops_nb.kernels import WarmEngine
+        from mlops_nb.kernels import WHOLE, WarmEngine
         at, began, path = [None], time.monotonic(), Path(job.path)
         if not path.is_file() or digest(path) != job.source: path = self.source(job)  # what was recorded is what runs
         def cell(position: int, of: int): at[0] = position; on_cell(position, of)
@@ -463,7 +463,7 @@ class Runs(Records):
             self._at_work[job.id] = client
             if job.id in self._cancelled: client.end_now()
         try:
-            with storage_errors(target): execute_notebook(str(path), str(target), job.given, engine_name=WarmEngine.name, progress_bar=False, log=_quiet,
+            with storage_errors(target): execute_notebook(str(path), f"{WHOLE}{target}", job.given, engine_name=WarmEngine.name, progress_bar=False, log=_quiet,
                 environment=kernel_environment(threads) | self.home.environment() | {"MLOPS_RUN": job.id}, folder=str(self.home.root), on_cell=cell, on_kernel=kernel, secrets=job.secrets, warm=job.kernel == "warm", execution_timeout=job.timeout_s, run_timeout=job.run_timeout_s, **engine)
         except PapermillExecutionError as error: return {"cell": error.cell_index, "ename": error.ename, "evalue": error.evalue}
         except CellTimeoutError:
