@@ -20,7 +20,7 @@ __all__ = ['app', 'runs_app', 'pipeline_app', 'data_app', 'model_app', 'audit_ap
            'pipeline_show', 'pipeline_graph', 'pipeline_ls', 'runs_ls', 'runs_show', 'runs_compare', 'runs_open',
            'data_add', 'data_ls', 'data_show', 'model_ls', 'model_show', 'model_promote', 'model_rollback',
            'model_history', 'audit_ls', 'audit_verify', 'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls',
-           'watch', 'sync', 'init', 'demo']
+           'watch', 'sync', 'init', 'kernelspec', 'demo']
 
 # %% ../nbs/90_cli.ipynb #8b7b47d0
 app = typer.Typer(name="mlops-nb", help="From the notebook to production, and true there: runs, models, promotion, monitoring.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -515,6 +515,16 @@ def init(
     "Lay out a project of your own: notebooks that train, tune, evaluate, promote, score and monitor on your table."
     from mlops_nb.projects import init
     for line in init(folder, data, target): print(line)
+
+@app.command()
+def kernelspec(
+    imports: Annotated[Optional[list[str]], typer.Option("--import", metavar="MODULE", help="What each kernel finds imported already, such as pandas; may be given again.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
+) -> None:
+    "Give JupyterLab a kernel that is there at once: Python 3 (warm), forked from a process that has the imports."
+    from mlops_nb.kernels import install_kernelspec
+    folder = install_kernelspec(imports or (), remove=remove)
+    print(f"removed {folder}" if remove else f"installed {folder}: choose Python 3 (warm) in JupyterLab, after a reload of the page")
 
 @app.command()
 def demo(

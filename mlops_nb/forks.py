@@ -5,7 +5,7 @@
 # %% ../nbs/22_forks.ipynb #33df34d5
 from __future__ import annotations
 
-import contextlib, ctypes, gc, json, os, re, secrets, selectors, signal, socket, sys, threading
+import contextlib, ctypes, gc, json, os, re, secrets, selectors, shutil, signal, socket, sys, threading
 from pathlib import Path
 
 # %% auto #0
@@ -85,7 +85,7 @@ class Server:
         holds_state: bool,        # whether this process is a kernel that has run cells
     ):
         self.owner, self.listener, self.folder, self.holds_state = owner, listener, Path(folder), holds_state
-        self.preloaded, self.some_ended, self.spare, self.arguments = Preloaded(), False, None, None
+        self.preloaded, self.some_ended, self.retired, self.spare, self.arguments = Preloaded(), False, False, None, None
         self.of, self.alive, self.codes, self.names = {}, {}, {}, {}  # kernels of a connection; process by its descriptor; exit statuses; names of their files
         self.ready = selectors.DefaultSelector()
         for end in owner, listener: self.ready.register(end, selectors.EVENT_READ)
@@ -93,17 +93,21 @@ class Server:
     def serve(self) -> None:
         "Answer requests; while there are none, prepare."
         _settle()
-        while True:
+        while not self.retired or self.alive:
             events = self.ready.select(0 if self._has_work() else None)
             if not events: self._work()
             for key, _ in events:
                 if key.fd in self.alive: self._reap(key.fd)
                 elif key.fileobj is self.listener: self.ready.register(self.listener.accept()[0], selectors.EVENT_READ)
-                elif not self._answer(key.fileobj) and key.fileobj is self.owner:
-                    for descriptor in list(self.alive): _kill_group(self.alive[descriptor]); self._reap(descriptor)
-                    return
+                elif not self._answer(key.fileobj) and key.fileobj is self.owner: self._retire()
 
-    def _has_work(self) -> bool: return self.some_ended and bool(self.preloaded.lazy or (self.arguments is not None and self.spare is None))
+    def _retire(self) -> None:
+        "Fork no more, and end with the last kernel."
+        self.retired = True
+        self._drop_spare()
+        self.ready.unregister(self.listener); self.listener.close()
+
+    def _has_work(self) -> bool: return not self.retired and self.some_ended and bool(self.preloaded.lazy or (self.arguments is not None and self.spare is None))
 
     def _work(self) -> None:
         if self.preloaded.lazy:
@@ -132,22 +136,24 @@ class Server:
         end.sendall(json.dumps(answer).encode() + b"\n")
         return True
 
-    def _kernel(self, end: socket.socket, arguments: list[str], imports: list[str], environment: dict[str, str], folder: str) -> dict:
+    def _kernel(self, end: socket.socket, arguments: list[str], imports: list[str], environment: dict[str, str], folder: str, connection: dict|None = None) -> dict:
         self.some_ended = False
         if changed := self.preloaded.changed(): return {"stale": changed}
         if self.preloaded.add(imports) or arguments != self.arguments: self._drop_spare()
         if reason := ("" if self.spare else unsafe()) or _shadowed(folder): return {"unsafe": reason}
         self.arguments = arguments
-        pid, connection, waiting = self.spare or self._fork(arguments)
-        self.spare = None
+        if connection and connection["ip"].startswith(f"{self.folder}/"): pid, connection, waiting = self._fork(arguments, connection)  # a kernel that is started again, where its clients know it
+        else:
+            pid, connection, waiting = self.spare or self._fork(arguments)
+            self.spare = None
         waiting.sendall(json.dumps({"environment": environment, "folder": folder}).encode() + b"\n"); waiting.close()
         self.of.setdefault(end, []).append(pid)
         return {"pid": pid, "connection": connection}
 
-    def _fork(self, arguments: list[str]) -> tuple[int, dict, socket.socket]:
+    def _fork(self, arguments: list[str], connection: dict|None = None) -> tuple[int, dict, socket.socket]:
         "A child that becomes a kernel, and the connection over which it learns what for."
-        name = secrets.token_hex(4)
-        connection = {"transport": "ipc", "ip": str(self.folder/name), "key": secrets.token_hex(16), "signature_scheme": "hmac-sha256", "kernel_name": "python3"} | {f"{channel}_port": at for at, channel in enumerate(("shell", "iopub", "stdin", "hb", "control"), 1)}
+        name = Path(connection["ip"]).name if connection else secrets.token_hex(4)
+        connection = connection or {"transport": "ipc", "ip": str(self.folder/name), "key": secrets.token_hex(16), "signature_scheme": "hmac-sha256", "kernel_name": "python3"} | {f"{channel}_port": at for at, channel in enumerate(("shell", "iopub", "stdin", "hb", "control"), 1)}
         file = self.folder/f"{name}.json"
         file.write_text(json.dumps(connection))
         ours, theirs = socket.socketpair()
@@ -280,6 +286,7 @@ def serve_forks(
     server = Server(socket.socket(fileno=owner), socket.socket(fileno=listener), folder, holds_state=False)
     server.preloaded.add([f"import {name.strip()}" for name in (*_OF_KERNELS, *os.environ.get("MLOPS_PRELOAD", "").split(",")) if name.strip()])
     server.serve()
+    shutil.rmtree(folder, ignore_errors=True)
 
 before_serving = []  # functions that write down what this process holds and its children must not write again
 

@@ -5,7 +5,7 @@
 # %% ../nbs/22_forkserver.ipynb #78e17af7
 from __future__ import annotations
 
-import ast, atexit, functools, json, os, shutil, site, socket, subprocess, sys, sysconfig, tempfile, threading
+import ast, atexit, contextlib, functools, json, os, site, socket, subprocess, sys, sysconfig, tempfile, threading
 from importlib.util import find_spec
 from typing import Callable, Iterable
 
@@ -72,10 +72,9 @@ class ForkServer:
             end.sendall(json.dumps({"expect": imports}).encode() + b"\n")
 
     def close(self) -> None:
-        "End the server and what it forked."
+        "Let it fork no more; it ends with the last of its kernels, and removes its folder."
         self._owner.close()
-        self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(subprocess.TimeoutExpired): self._process.wait(1)
 
 _servers: dict[int, ForkServer] = {}  # by process: a child of this process has none of its own yet
 _starting = threading.Lock()

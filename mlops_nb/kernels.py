@@ -11,11 +11,13 @@ class _Late:
 engine = _Late()
 
 # %% auto #0
-__all__ = ['engine', 'log', 'PROVISIONER', 'WHOLE', 'Forked', 'ForkProvisioner', 'WarmEngine', 'starting_point']
+__all__ = ['engine', 'log', 'PROVISIONER', 'WHOLE', 'Forked', 'ForkProvisioner', 'install_kernelspec', 'WarmEngine',
+           'starting_point']
 
 # %% ../nbs/22_kernels.ipynb #2a4a8c96
 import asyncio, contextlib, json, logging, os, queue, re, select, shutil, signal, socket, sys, tempfile, time
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
@@ -31,6 +33,7 @@ from papermill.iorw import LocalHandler, papermill_io
 from papermill.log import logger as papermill_log
 from traitlets import List, Unicode
 
+from .core import NotFound
 from .forks import receive
 from .parameters import SECRET
 from .forkserver import ADDRESS, cool, imports_of, nearest, warm
@@ -40,10 +43,10 @@ class Forked:
     "A forked kernel, with what jupyter_client uses of a `Popen`; raise `OSError` with the reason when there is no fork."
     stdin = stdout = stderr = None
 
-    def __init__(self, address: str, arguments: list[str], imports: list[str], environment: dict[str, str], folder: str):
+    def __init__(self, address: str, arguments: list[str], imports: list[str], environment: dict[str, str], folder: str, connection: dict|None = None):
         self._end, self.returncode = socket.socket(socket.AF_UNIX), None
         self._end.connect(address)
-        answer = self._ask(fork={"arguments": arguments, "imports": imports, "environment": environment | {ADDRESS: address}, "folder": folder})
+        answer = self._ask(fork={"arguments": arguments, "imports": imports, "environment": environment | {ADDRESS: address}, "folder": folder, "connection": connection})
         if "pid" not in answer:
             self._end.close()
             if stale := answer.get("stale"): raise ConnectionError(f"{', '.join(stale[:3])} changed since the fork server imported it")
@@ -86,6 +89,8 @@ class ForkProvisioner(LocalProvisioner):
     imports = List(Unicode(), help="Import statements to have executed ahead.").tag(config=True)
     address = Unicode(help="The server to ask, and no other: a kernel that holds what this one goes on from.").tag(config=True)
 
+    _connection: dict|None = None  # that of a kernel which is started again: its clients know it
+
     async def launch_kernel(self, cmd: list[str], **kwargs) -> KernelConnectionInfo:
         environment, folder = kwargs.get("env") or dict(os.environ), str(kwargs.get("cwd") or os.getcwd())
         reason = self._why_not(cmd)
@@ -107,14 +112,35 @@ class ForkProvisioner(LocalProvisioner):
 
     def _fork(self, arguments: list[str], environment: dict[str, str], folder: str) -> KernelConnectionInfo:
         address = self.address or nearest(environment)
-        try: forked = Forked(address, arguments, self.imports, environment, folder)
+        try: forked = Forked(address, arguments, self.imports, environment, folder, self._connection)
         except ConnectionError:
             if self.address: raise
             cool(); forked = Forked(warm(environment), arguments, self.imports, environment, folder)
+        self._connection = forked.connection
         self.process, self.pid, self.pgid, self.cwd = forked, forked.pid, forked.pid, folder
         if self.parent is not None: self.parent.curve_publickey = self.parent.curve_secretkey = None  # a file that only this user can open needs no encryption
         self.connection_info = forked.connection | {"key": forked.connection["key"].encode()}
         return self.connection_info
+
+# %% ../nbs/22_kernels.ipynb #4f0109d1
+def install_kernelspec(
+    imports: Iterable[str] = (),  # modules, such as `pandas`
+    name: str = "mlops-nb",
+    remove: bool = False,         # instead
+) -> str:                         # the folder
+    "Offer forked kernels to the Jupyter of this Python environment; raise `NotFound` for a module that is not there."
+    from jupyter_client.kernelspec import KernelSpecManager
+    if absent := [module for module in imports if not find_spec(module.partition(".")[0])]: raise NotFound(f"no module {absent[0]!r} is installed here: pip install it, or leave it out")
+    folder = Path(sys.prefix, "share", "jupyter", "kernels", name)
+    if remove:
+        if not folder.is_dir(): raise NotFound(f"no kernelspec {name!r} is installed in {folder.parent}: jupyter kernelspec list shows those that are")
+        shutil.rmtree(folder)
+        return str(folder)
+    config = {"imports": [f"import {module}" for module in imports]}
+    spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "Python 3 (warm)", "language": "python", "metadata": {"debugger": True, "kernel_provisioner": {"provisioner_name": PROVISIONER, "config": config}}}
+    with tempfile.TemporaryDirectory() as made:
+        Path(made, "kernel.json").write_text(json.dumps(spec, indent=1))
+        return KernelSpecManager().install_kernel_spec(made, name, prefix=sys.prefix)
 
 # %% ../nbs/22_kernels.ipynb #a715309c
 class _Client(PapermillNotebookClient):

@@ -118,3 +118,58 @@ def test_server_ends_with_the_process_that_started_it(tmp_path):
     (server,) = psutil.Process(process.pid).children()
     process.send_signal(signal.SIGKILL); process.wait()
     wait_for(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE, 20, "the end of the server")
+
+
+def test_kernels_of_another_environment_leave_those_at_work_alone(ws, write_notebook, tmp_path, monkeypatch):
+    "A server is for one environment; the one before it ends with its last kernel, and not before."
+    from concurrent.futures import ThreadPoolExecutor
+    import psutil
+    waits = write_notebook("a.ipynb", "open('here', 'w').close()\nimport pathlib, threading\nwhile not pathlib.Path('go').exists(): threading.Event().wait(0.05)", "print('ended')")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ws.runs.run, waits)
+        try:
+            wait_for((tmp_path / "here").exists)
+            (server,) = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE and "serve_forks" in " ".join(child.cmdline())]
+            monkeypatch.setenv("MY_OWN", "x")
+            assert printed(ws, ws.runs.run(write_notebook("b.ipynb", "import os; print(os.environ['MY_OWN'])")).id) == "x"
+        finally: (tmp_path / "go").touch()
+        assert printed(ws, first.result().id) == "ended"
+    wait_for(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE, 20, "the end of the first server")
+
+
+@pytest.fixture
+def manager(tmp_path, monkeypatch):
+    "A kernel manager as Jupyter's server has it, for the kernelspec that `mlops-nb kernelspec` installs."
+    from jupyter_client import AsyncKernelManager
+    from mlops_nb.kernels import install_kernelspec
+    install_kernelspec(["sqlite3"], name="warm-of-tests")
+    yield AsyncKernelManager(kernel_name="warm-of-tests", cache_ports=True)
+    install_kernelspec(name="warm-of-tests", remove=True)
+
+
+def test_kernelspec_starts_interrupts_and_restarts_where_its_clients_know_it(manager):
+    import asyncio
+    async def said(client, code: str) -> str:
+        id = client.execute(code)
+        while True:
+            message = await client.get_iopub_msg(timeout=30)
+            if message["parent_header"].get("msg_id") != id: continue
+            if message["msg_type"] == "stream": return message["content"]["text"].strip()
+            if message["msg_type"] == "error": return message["content"]["ename"]
+    async def live():
+        await manager.start_kernel(); first = manager.provisioner.pid
+        client = manager.client(); client.start_channels()
+        await client.wait_for_ready(timeout=60)
+        assert await said(client, "import sys; x = 1; print('sqlite3' in sys.modules, 'ipykernel_launcher' in sys.argv[0])") == "True True"
+        waiting = asyncio.create_task(said(client, "import time; time.sleep(60)"))
+        await asyncio.sleep(0.5)
+        await manager.interrupt_kernel()
+        assert await waiting == "KeyboardInterrupt"
+        await manager.restart_kernel()
+        assert manager.provisioner.pid != first
+        await client.wait_for_ready(timeout=60)  # the same client, on the same sockets
+        assert await said(client, "print('x' in globals())") == "False"
+        client.stop_channels()
+        await manager.shutdown_kernel()
+        assert not await manager.is_alive()
+    asyncio.run(live())
