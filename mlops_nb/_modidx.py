@@ -247,6 +247,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'mlops_nb.forks.Server._work': ('forks.html#server._work', 'mlops_nb/forks.py'),
                                 'mlops_nb.forks.Server.serve': ('forks.html#server.serve', 'mlops_nb/forks.py'),
                                 'mlops_nb.forks._changed_at': ('forks.html#_changed_at', 'mlops_nb/forks.py'),
+                                'mlops_nb.forks._kernel_class': ('forks.html#_kernel_class', 'mlops_nb/forks.py'),
                                 'mlops_nb.forks._kernel_with_shell': ('forks.html#_kernel_with_shell', 'mlops_nb/forks.py'),
                                 'mlops_nb.forks._kill_group': ('forks.html#_kill_group', 'mlops_nb/forks.py'),
                                 'mlops_nb.forks._new_kernel': ('forks.html#_new_kernel', 'mlops_nb/forks.py'),

@@ -245,9 +245,17 @@ def _seed() -> None:
 def _new_kernel(arguments: list[str]):
     from ipykernel.kernelapp import IPKernelApp
     sys.argv = ["ipykernel_launcher", *arguments]
-    app = IPKernelApp.instance()
+    app = IPKernelApp.instance(kernel_class=_kernel_class())
     app.initialize(arguments)
     return app
+
+def _kernel_class() -> type:
+    import psutil
+    from ipykernel.ipkernel import IPythonKernel
+    class Kernel(IPythonKernel):
+        "Before a kernel ends, it waits for the processes that the notebook started: up to 14 s each, because those that have ended at its first signal are not waited for and count as alive."
+        def _process_children(self) -> list: return [child for child in super()._process_children() if child.status() != psutil.STATUS_ZOMBIE]
+    return Kernel
 
 def _kernel_with_shell(arguments: list[str]):
     "A kernel around the shell of this process's own, which was a kernel's before the fork."
@@ -264,7 +272,7 @@ def _kernel_with_shell(arguments: list[str]):
         def init_gui_pylab(self): pass
         def init_extensions(self): pass
         def init_code(self): pass
-    app = Again.instance()
+    app = Again.instance(kernel_class=_kernel_class())
     app.initialize(arguments)
     app.shell.kernel = app.kernel
     for stream, new in zip(streams, (sys.stdout, sys.stderr)): stream.write, stream.writelines, stream.flush = new.write, new.writelines, new.flush
@@ -274,7 +282,7 @@ def _kernel_with_shell(arguments: list[str]):
 
 # %% ../nbs/22_forks.ipynb #860ced69
 _OF_KERNELS = ("IPython", "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger", "IPython.core.completerlib", "IPython.core.debugger", "IPython.core.logger", "IPython.core.oinspect",
-               "IPython.extensions.storemagic", "sqlite3", "tornado.platform.asyncio")
+               "IPython.extensions.storemagic", "psutil", "sqlite3", "tornado.platform.asyncio")
 
 def serve_forks(
     owner: int,     # descriptor of a connected socket
