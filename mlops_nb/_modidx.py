@@ -642,6 +642,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'mlops_nb.store._revision': ('store.html#_revision', 'mlops_nb/store.py'),
                                 'mlops_nb.store._table': ('store.html#_table', 'mlops_nb/store.py'),
                                 'mlops_nb.store.next_version': ('store.html#next_version', 'mlops_nb/store.py'),
+                                'mlops_nb.store.note_version': ('store.html#note_version', 'mlops_nb/store.py'),
                                 'mlops_nb.store.take_turns': ('store.html#take_turns', 'mlops_nb/store.py')},
             'mlops_nb.sweeps': { 'mlops_nb.sweeps.Sharing': ('sweeps.html#sharing', 'mlops_nb/sweeps.py'),
                                  'mlops_nb.sweeps._as_shared': ('sweeps.html#_as_shared', 'mlops_nb/sweeps.py'),

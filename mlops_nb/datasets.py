@@ -5,7 +5,7 @@
 # %% ../nbs/11_datasets.ipynb #b8d926ae
 from __future__ import annotations
 
-import io, json, re, zipfile
+import io, json, os, re, zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from . import store as db
 from .artifacts import Artifacts
 from .core import BadParameter, BadTable, NotFound, Reference, Shown, author, check_name, digest, iso, now, parse_reference
 from .profiles import Profile, profile
-from .store import Store, next_version
+from .store import Store, next_version, note_version
 
 # %% auto #0
 __all__ = ['read_table', 'DatasetVersion', 'Datasets', 'holdout_mask']
@@ -140,9 +140,10 @@ class Datasets:
         data: pd.DataFrame|pa.Table|str|Path,
         description: str = "",
         parents: tuple[str, ...] = (),  # references of the versions that this one was made from
-        run_id: str|None = None,        # the run that made it
+        run_id: str|None = None,        # the run that makes it; the one at work when not given
     ) -> DatasetVersion:
         "Add a version, or return the one that has these rows already."
+        run_id = run_id or os.environ.get("MLOPS_RUN")
         check_name(name, "dataset")
         table = read_table(data)
         if not table.num_rows: raise BadTable(f"{name}: the table has no rows; nothing was added")
@@ -150,14 +151,16 @@ class Datasets:
         pq.write_table(table, buffer, compression="zstd", row_group_size=1 << 17)
         file = self._artifacts.put(buffer.getvalue())
         content = digest([file])
-        if found := self._select(db.dataset_versions.c.name == name, db.dataset_versions.c.digest == content): return found[0]
-        kept = self._artifacts.put(json.dumps(profile(table.to_pandas()).asdict()).encode())
+        found = self._select(db.dataset_versions.c.name == name, db.dataset_versions.c.digest == content)
+        if found and not run_id: return found[0]
+        kept = found[0]._profile if found else self._artifacts.put(json.dumps(profile(table.to_pandas()).asdict()).encode())
         with self._store.write() as connection:
             same = connection.execute(sa.select(db.dataset_versions.c.version).where(db.dataset_versions.c.name == name, db.dataset_versions.c.digest == content)).scalar()
             version = same or next_version(connection, db.dataset_versions, name)
             if not same: connection.execute(sa.insert(db.dataset_versions), dict(name=name, version=version, digest=content, rows=table.num_rows,
                 columns={column.name: str(column.type) for column in table.schema}, files=[file], profile=kept, run_id=run_id, parents=list(parents),
                 description=description, author=author(), created=iso(now())))
+            if run_id: note_version(connection, run_id, "dataset", name, version)
         return self[f"{name}@{version}"]
 
     def _select(self, *where) -> list[DatasetVersion]:

@@ -49,10 +49,8 @@ def made(
     raise NotFound(f"run {run.id} of {run.notebook} made no {name!r}; it made {there}; run.tag(…=version.version) or run.save(…) in the notebook makes a thing known by its name")
 
 def _added(home: Home, run: RunRecord) -> dict[str, int]:
-    "The versions that a run added, by name; a model's is known by its package, whichever run registered that first."
-    data, model = db.dataset_versions.c, db.model_versions.c
-    queries = sa.select(data.name, data.version).where(data.run_id == run.id), sa.select(model.name, model.version).where(model.package.in_(run.outputs.values()))
-    return {row["name"]: row["version"] for query in queries for row in home.store.rows(query.order_by("version"))}
+    "The latest of the versions that a run made, by name."
+    return {row["name"]: row["version"] for row in home.store.rows(sa.select(db.run_versions).filter_by(run_id=run.id).order_by("version"))}
 
 # %% ../nbs/26_pipelines.ipynb #889a66ce
 @dataclass(frozen=True)
@@ -129,7 +127,9 @@ class Pipelines:
 
     def _missing(self, run: RunRecord) -> str|None:
         "Which of a run's results is gone."
-        files = {file: f"dataset {row['name']}@{row['version']}" for row in self.home.store.rows(sa.select(db.dataset_versions).filter_by(run_id=run.id)) for file in row["files"]}
+        data, made = db.dataset_versions, db.run_versions.c
+        versions = sa.select(data).join(db.run_versions, sa.and_(made.name == data.c.name, made.version == data.c.version)).where(made.run_id == run.id, made.kind == "dataset")
+        files = {file: f"dataset {row['name']}@{row['version']}" for row in self.home.store.rows(versions) for file in row["files"]}
         return next((f"{what} is no longer stored" for key, what in (files | {key: f"output {name}" for name, key in run.outputs.items()}).items() if key not in self.home.artifacts), None)
 
 def _reference(text: str) -> Reference|None:

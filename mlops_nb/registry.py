@@ -5,7 +5,7 @@
 # %% ../nbs/40_registry.ipynb #ed534f5f
 from __future__ import annotations
 
-import json
+import json, os
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -17,7 +17,7 @@ from .audit import Audit
 from .core import NotFound, Reference, Shown, author, check_name, iso, new_id, now, parse_reference
 from .home import Home
 from .runs import Run, RunRecord, Runs
-from .store import next_version
+from .store import next_version, note_version
 from .training import Model, unpack
 
 # %% auto #0
@@ -81,6 +81,7 @@ class Models:
                 version = next_version(connection, db.model_versions, name)
                 connection.execute(sa.insert(db.model_versions), dict(name=name, version=version, package=package, run_id=record.id, task=model.task, description=description, author=author(), created=iso(now())))
                 self.audit.append(connection, "register", f"{name}@{version}", run=record.id, package=package, trained_on=list(model.trained_on))
+            for id in {record.id, os.environ.get("MLOPS_RUN", record.id)}: note_version(connection, id, "model", name, version)
         return self[f"{name}@{version}"]
 
     def _versions(self, name: str|None = None) -> list[ModelVersion]:

@@ -473,7 +473,7 @@ class Runs(Records):
         except NoSuchKernel as error: raise BadNotebook(f"{job.path}: it asks for the kernel {error.name!r}, which is not installed here; jupyter kernelspec list shows those that are") from error
 
 # %% ../nbs/23_runs.ipynb #65dbad75
-_RESULTS = db.metrics, db.metric_history, db.run_inputs, db.run_outputs
+_RESULTS = db.metrics, db.metric_history, db.run_inputs, db.run_outputs, db.run_versions
 
 def _forget_results(connection, id: str) -> None:
     "What a run had recorded when it was broken off, and will record again."

@@ -17,9 +17,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from .core import StorageError, StoreTooNew, canonical_json, storage_errors
 
 # %% auto #0
-__all__ = ['metadata', 'runs', 'params', 'metrics', 'metric_history', 'run_inputs', 'run_outputs', 'pipeline_runs',
-           'pipeline_steps', 'dataset_versions', 'model_versions', 'aliases', 'evaluations', 'audit', 'batches',
-           'checks', 'HEAD', 'Json', 'Store', 'take_turns', 'next_version']
+__all__ = ['metadata', 'runs', 'params', 'metrics', 'metric_history', 'run_inputs', 'run_outputs', 'run_versions',
+           'pipeline_runs', 'pipeline_steps', 'dataset_versions', 'model_versions', 'aliases', 'evaluations', 'audit',
+           'batches', 'checks', 'HEAD', 'Json', 'Store', 'take_turns', 'note_version', 'next_version']
 
 # %% ../nbs/02_store.ipynb #ac8bb79e
 class Json(sa.types.TypeDecorator):
@@ -48,6 +48,7 @@ run_inputs = _table("run_inputs", _key("run_id"), _key("kind"), _key("name"), _k
     ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("inputs_by_version", "kind", "name", "version"))
 run_outputs = _table("run_outputs", _key("run_id"), _key("name"), _must("digest"), _must("size", Integer),
     ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("outputs_by_digest", "digest"))
+run_versions = _table("run_versions", _key("run_id"), _key("kind"), _key("name"), _key("version", Integer))  # that a run made, or made once more
 pipeline_runs = _table("pipeline_runs", _key("id"), _must("name"), _must("params", Json), _must("graph", Json), _must("status"), _must("author"), _must("host"), _must("pid", Integer),
     _must("created"), _must("heartbeat"), Column("ended", Text), Index("pipeline_runs_by_name", "name", "id"))
 pipeline_steps = _table("pipeline_steps", _key("pipeline_id"), _key("name"), _must("state"), _must("reused", Boolean), _must("attempts", Integer), Column("run_id", Text), Column("fingerprint", Text),
@@ -207,6 +208,17 @@ def take_turns(
 ) -> None:
     "Make concurrent writers of one thing wait for one another until their transactions end; in SQLite all writers do."
     if connection.dialect.name == "postgresql": connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": what})
+
+def note_version(
+    connection: Connection,  # of a `write`
+    run_id: str,
+    kind: str,               # dataset | model
+    name: str,
+    version: int,
+) -> None:
+    "Note that a run made a version, whether or not another had made the same before."
+    key = dict(run_id=run_id, kind=kind, name=name, version=version)
+    if not connection.execute(sa.select(run_versions).filter_by(**key)).first(): connection.execute(sa.insert(run_versions), key)
 
 def next_version(
     connection: Connection,  # of a `write`

@@ -95,9 +95,10 @@ def test_parameter_without_a_default_may_be_promised(ws, write_notebook):
 
 def test_promise_is_kept_by_tag_version_or_output_and_by_nothing_else(ws, write_notebook):
     write_notebook("a.ipynb", f"{RUN}\nimport pandas as pd\nfrom mlops_nb import Workspace\nws = Workspace()\nrun.tag(numbers=ws.datasets.add('numbers', pd.DataFrame({{'x': [1]}})).version, word='hello', other=3)",
-        "ws.datasets.add('added', pd.DataFrame({'x': [2]}), run_id=run.id)\nrun.save('table', {'x': 1})")
+        "ws.datasets.add('added', pd.DataFrame({'x': [2]}))\nrun.save('table', {'x': 1})")
     def flow(): step("a")
-    run = ws.pipelines.run(flow)["a"]
+    assert ws.datasets[made(ws, first := ws.pipelines.run(flow)["a"], "added")].run_id == first.id
+    run = ws.pipelines.run(flow, reuse=False)["a"]  # which makes what is there already
     assert [made(ws, run, name) for name in ("numbers", "added", "word", "other")] == ["numbers@1", "added@1", "hello", "3"]
     assert json.loads(open(made(ws, run, "table")).read()) == {"x": 1} and run.outputs["table"][2:] in made(ws, run, "table")
     with pytest.raises(NotFound, match="added, numbers, other, table, word"): made(ws, run, "nosuch")

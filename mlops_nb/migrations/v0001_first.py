@@ -201,6 +201,13 @@ def upgrade():
     sa.PrimaryKeyConstraint('run_id', 'kind', 'name', 'version')
     )
     op.create_index('inputs_by_version', 'run_inputs', ['kind', 'name', 'version'], unique=False)
+    op.create_table('run_versions',
+    sa.Column('run_id', sa.Text(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('run_id', 'kind', 'name', 'version')
+    )
     op.create_table('run_outputs',
     sa.Column('run_id', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
