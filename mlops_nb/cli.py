@@ -225,13 +225,12 @@ def _points(spread: dict[str, list]):
     return live()
 
 # %% ../nbs/90_cli.ipynb #55b216d2
-_SHIPPED = {"retrain": "mlops_nb.retraining:retrain"}
 _STYLES = {"waiting": "dim", "running": "yellow", "succeeded": "green", "reused": "green dim", "failed": "red", "skipped": "yellow dim", "cancelled": "magenta", "lost": "red"}
 _PipelineName = Annotated[str, typer.Argument(metavar="NAME", help="A pipeline that was run here, or the identifier of an execution.")]
 
 def _pipeline(name: str):
     from mlops_nb.graphs import load_pipeline
-    return load_pipeline(_SHIPPED.get(name, name), Workspace().root)
+    return load_pipeline(name, Workspace().root)
 
 def _steps_table(run):
     "Steps with states, seconds, runs and reasons."
@@ -250,17 +249,18 @@ def _steps_table(run):
 
 @pipeline_app.command("run")
 def pipeline_run(
-    name: Annotated[str, typer.Argument(metavar="PIPELINE", help="FILE.py:FUNCTION, package.module:function, or one that the package ships: retrain.")],
+    name: Annotated[str, typer.Argument(metavar="PIPELINE", help="FILE.py:FUNCTION or package.module:function; FILE.py alone where it declares one.")],
     param: Param = None,
     jobs: Annotated[Optional[int], typer.Option("-j", "--jobs", min=1, help="Steps at the same time; as many as cores and memory allow when not given.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Reuse nothing of earlier executions.")] = False,
+    kernel: KernelKind = "warm",
     where: Where = "local",
     as_json: Json = False,
 ) -> None:
     "Execute a pipeline: what is known is reused, and what was broken off goes on."
     ws, found = Workspace(), _pipeline(name)
     _, given = found.steps(dict(pair.split("=", 1) for pair in param or ()), text=True)
-    with _live_steps(ws.pipelines.plan(found, given)) as on_step: ended = ws.pipelines.run(found, given, jobs=jobs, executor=_executor(where), reuse=not fresh, on_step=on_step)
+    with _live_steps(ws.pipelines.plan(found, given)) as on_step: ended = ws.pipelines.run(found, given, jobs=jobs, executor=_executor(where), reuse=not fresh, kernel=kernel, on_step=on_step)
     if as_json: return print(json.dumps(ended.asdict()))
     again = sum(one.reused for one in ended.steps)
     _console().print(f"[green]succeeded[/green] {ended.name} {ended.id}: {len(ended.steps) - again} of {len(ended.steps)} steps ran" + (f", {again} reused" if again else ""))

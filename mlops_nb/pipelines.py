@@ -142,8 +142,8 @@ _BEAT_S, _LONGEST_PAUSE_S, _AT_ONCE = 5, 300, 16
 class _Execution:
     "An execution at work."
 
-    def __init__(self, pipelines: Pipelines, plan: PipelineRun, steps: dict[str, tuple[Step, Path]], before: dict[str, dict], reuse: bool, on_step: Callable[[StepRun], None], executor: Executor):
-        self._pipelines, self._runs, self._home, self._plan, self._steps, self._before, self._reuse, self._on_step, self._executor = pipelines, pipelines.runs, pipelines.home, plan, steps, before, reuse, on_step, executor
+    def __init__(self, pipelines: Pipelines, plan: PipelineRun, steps: dict[str, tuple[Step, Path]], before: dict[str, dict], reuse: bool, on_step: Callable[[StepRun], None], executor: Executor, kernel: str):
+        self._pipelines, self._runs, self._home, self._plan, self._steps, self._before, self._reuse, self._on_step, self._executor, self._kernel = pipelines, pipelines.runs, pipelines.home, plan, steps, before, reuse, on_step, executor, kernel
         self._states, self._done, self._errors = {one.name: one for one in plan.steps}, {}, {}
         self._active, self._due, self._news, self._stopping, self._beaten = set(), {}, queue.SimpleQueue(), False, time.monotonic()
 
@@ -217,7 +217,7 @@ class _Execution:
             known, why = (None, "it is declared fresh" if step.fresh else "a fresh run was asked for") if step.fresh or not self._reuse else self._pipelines._known(self._plan.name, step.name, parts, key)
             if known: return tell(known, state="succeeded", run_id=known.id, fingerprint=key, parts=parts, reused=True, ended=iso(now()))
             if self._stopping: raise RunFailed("the pipeline was stopped")
-            job = self._runs.prepare(path, given, step.name, {TAG: self._plan.id}, step.timeout_s)
+            job = self._runs.prepare(path, given, step.name, {TAG: self._plan.id}, step.timeout_s, kernel=self._kernel)
             tell(run_id=job.id, fingerprint=key, parts=parts, reason=why, attempts=attempts + 1)
             (ended,) = self._executor.carry_out(self._runs, [job])
             if isinstance(ended, RunFailed): raise ended
@@ -271,6 +271,7 @@ def run(self: Pipelines,
     jobs: int|None = None,                            # steps at the same time; as many as cores and memory allow when not given
     executor: Executor|None = None,                   # where they are carried out; in this process when not given
     reuse: bool = True,                               # results of earlier executions, where they hold
+    kernel: str = "warm",                             # or fresh
     on_step: Callable[[StepRun], None] = lambda step: None,  # called as a step moves
     **more: object,
 ) -> PipelineRun:                                     # status `succeeded`
@@ -280,8 +281,8 @@ def run(self: Pipelines,
     def end(status: str) -> None:
         with self.home.store.write() as connection: connection.execute(sa.update(db.pipeline_runs).filter_by(id=id).values(status=status, ended=iso(now())))
     executor = executor or Local(jobs)
-    if isinstance(executor, Local): self.runs.expect(next(iter(paths.values()))[1], executor.threads)
-    try: errors = _Execution(self, replace(plan, id=id), paths, before, reuse, on_step, executor).go(jobs or getattr(executor, "jobs", _AT_ONCE))
+    if kernel == "warm" and isinstance(executor, Local): self.runs.expect(next(iter(paths.values()))[1], executor.threads)
+    try: errors = _Execution(self, replace(plan, id=id), paths, before, reuse, on_step, executor, kernel).go(jobs or getattr(executor, "jobs", _AT_ONCE))
     except BaseException: end("cancelled"); raise
     end("failed" if errors else "succeeded")
     if not errors: return self[id]
