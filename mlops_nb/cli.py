@@ -304,7 +304,7 @@ def pipeline_graph(
     if out and out.suffix not in (".svg", ".html"): raise BadParameter(f"--out {out}: write to a .svg or .html file")
     try: run = ws.pipelines[name]
     except NotFound:
-        if ":" not in name and not name.endswith(".py") and name not in _SHIPPED: raise
+        if ":" not in name and not name.endswith(".py"): raise
         run = ws.pipelines.plan(_pipeline(name))
     if not out: return _console().print(_tree(run))
     from mlops_nb.core import write_whole
