@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -122,7 +123,6 @@ def test_server_ends_with_the_process_that_started_it(tmp_path):
 
 def test_kernels_of_another_environment_leave_those_at_work_alone(ws, write_notebook, tmp_path, monkeypatch):
     "A server is for one environment; the one before it ends with its last kernel, and not before."
-    from concurrent.futures import ThreadPoolExecutor
     import psutil
     waits = write_notebook("a.ipynb", "open('here', 'w').close()\nimport pathlib, threading\nwhile not pathlib.Path('go').exists(): threading.Event().wait(0.05)", "print('ended')")
     with ThreadPoolExecutor(1) as pool:
@@ -172,4 +172,4 @@ def test_kernelspec_starts_interrupts_and_restarts_where_its_clients_know_it(man
         client.stop_channels()
         await manager.shutdown_kernel()
         assert not await manager.is_alive()
-    asyncio.run(live())
+    with ThreadPoolExecutor(1) as pool: pool.submit(asyncio.run, live()).result()  # the browser of other tests has a loop at work in this thread
