@@ -531,7 +531,7 @@ def demo(
     folder: Annotated[Path, typer.Option("--dir", help="Where; a second call in the same folder goes on.")] = Path("mlops-nb-demo"),
     quick: Annotated[bool, typer.Option("--quick", help="A fifth of the rows, fewer months and trials.")] = False,
 ) -> None:
-    "The whole lifecycle on a year of real flights, in about four minutes."
+    "The whole lifecycle on a year of real flights, in a good minute."
     from mlops_nb.demo import demo, summary
     from rich.console import Console
     from rich.markup import escape

@@ -130,7 +130,7 @@ def summary(folder: Path, report: Path) -> "rich.console.Group":
     for row in run.read_json("compared"):
         if row["metric"] == "roc_auc": table.add_row(row["batch"], f"v{row['version']}", f"{row['frozen']:.3f}", f"{row['production']:.3f}", f"{row['gain']:+.3f}")
     events = ws.models.history(MODEL)
-    said = f"{sum(event.action == 'promote' for event in events)} promotions, {sum(event.action == 'refuse' for event in events)} refusals, {len(ws.runs.search())} recorded runs\n\n[bold]The report[/bold]: {report}\n"
+    said = f"{sum(event.action == 'promote' for event in events)} promoted, {sum(event.action == 'refuse' for event in events)} refused, {len(ws.runs.search())} recorded runs\n\n[bold]The report[/bold]: {report}\n"
     next_ = "\n".join(f"  mlops-nb {words}" for words in ("runs ls", f"model history {MODEL}", f"model show {MODEL}@production", "audit verify", f"serve {MODEL}", f"run report -p model {MODEL} -o report.ipynb"))
     return Group(table, said, f"Next, in {folder}:\n{next_}")
 
