@@ -202,7 +202,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'mlops_nb.executors.Local.carry_out': ('executors.html#local.carry_out', 'mlops_nb/executors.py'),
                                     'mlops_nb.executors._carry_out_there': ('executors.html#_carry_out_there', 'mlops_nb/executors.py'),
                                     'mlops_nb.executors._cores': ('executors.html#_cores', 'mlops_nb/executors.py'),
-                                    'mlops_nb.executors._has_raised': ('executors.html#_has_raised', 'mlops_nb/executors.py'),
                                     'mlops_nb.executors.executor': ('executors.html#executor', 'mlops_nb/executors.py')},
             'mlops_nb.features': { 'mlops_nb.features.JoinedTables': ('features.html#joinedtables', 'mlops_nb/features.py'),
                                    'mlops_nb.features.JoinedTables.__init__': ( 'features.html#joinedtables.__init__',

@@ -5,10 +5,10 @@
 # %% ../nbs/24_executors.ipynb #241842bb
 from __future__ import annotations
 
-import os
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+import contextlib, os
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict
-from typing import Callable, Protocol
+from typing import Callable, Iterator, Protocol
 
 from .core import BadParameter, NotFound, RunFailed
 from .home import Home
@@ -50,7 +50,8 @@ class Local:
         pool = ThreadPoolExecutor(self.jobs, "runs")
         futures = [pool.submit(one, at) for at in range(len(jobs))]
         try:
-            while wait(futures, 1, FIRST_EXCEPTION).not_done and not any(map(_has_raised, futures)): pass  # a Ctrl-C in the moment before a wait is noticed after it
+            while (looked := wait(futures, 1, FIRST_EXCEPTION)).not_done:  # a Ctrl-C in the moment before a wait is noticed after it
+                for future in looked.done: future.result()
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -60,7 +61,6 @@ class Local:
             raise
         finally: pool.shutdown()
 
-def _has_raised(future: Future) -> bool: return future.done() and not future.cancelled() and future.exception() is not None
 def _cores() -> int: return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 # %% ../nbs/24_executors.ipynb #55099eb1
@@ -90,11 +90,15 @@ class Dask:
                 raise
         return [ended[at] for at in range(len(jobs))]
 
-    def _client(self) -> "distributed.Client":
+    @contextlib.contextmanager
+    def _client(self) -> Iterator["distributed.Client"]:
         from distributed import Client, LocalCluster
-        if self.address is None: return Client(LocalCluster(n_workers=_cores(), threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50))
-        try: return Client(self.address, timeout=10)
+        if self.address is None:
+            with LocalCluster(n_workers=_cores(), threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50) as cluster, Client(cluster) as client: yield client
+            return
+        try: client = Client(self.address, timeout=10)
         except (OSError, TimeoutError, ValueError) as error: raise NotFound(f"no Dask scheduler answers at {self.address} ({error}): give the address that it printed when it started, such as tcp://127.0.0.1:8786") from error
+        with client: yield client
 
     def _end_of(self, runs: Runs, job: Job, future: "distributed.Future") -> RunRecord|RunFailed:
         try: failed = future.result()

@@ -231,18 +231,21 @@ class _Client(PapermillNotebookClient):
         self.kill = True
         _end_group(self.km.provisioner.pgid)
 
+_SAID = "text", "data", "metadata", "ename", "evalue", "traceback"  # of an output; its other fields are the notebook format's own words
+
 def _hide(manager: NotebookExecutionManager, values: Iterable[str]) -> None:
     "Let no form of these values be written with the notebook."
     forms = {form for value in values if value for form in (value, repr(value)[1:-1], json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], escape(value), quote(value, safe=""), quote_plus(value))}
-    found, save = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True)))), manager.save
+    found, save = re.compile("|".join(map(re.escape, [SECRET, *sorted(forms, key=len, reverse=True)]))), manager.save  # what is hidden already stays as it is
     def cleaned(thing):
         if isinstance(thing, str): return found.sub(SECRET, thing)
-        if isinstance(thing, dict): return type(thing)((cleaned(key), cleaned(value)) for key, value in thing.items())
+        if isinstance(thing, dict): return type(thing)((found.sub(SECRET, key), cleaned(value)) for key, value in thing.items())
         return [cleaned(item) for item in thing] if isinstance(thing, list) else thing
     def save_cleaned(**how):
-        manager.nb.metadata = cleaned(manager.nb.metadata)
-        for cell in manager.nb.cells:
-            if cell.get("outputs"): cell.outputs = cleaned(cell.outputs)
+        for state in manager.nb.metadata.get("widgets", {}).values():
+            for model in state["state"].values(): model["state"] = cleaned(model["state"])
+        for output in (output for cell in manager.nb.cells for output in cell.get("outputs", ())):
+            for name in set(_SAID) & set(output): output[name] = {kind: cleaned(value) for kind, value in output[name].items()} if name == "data" else cleaned(output[name])
         save(**how)
     if forms: manager.save = save_cleaned
 

@@ -46,7 +46,7 @@ def made(
     if name in versions: return f"{name}@{versions[name]}"
     if name in run.outputs: return str(run.output(name))
     there = ", ".join(sorted({*tags, *versions, *run.outputs})) or "nothing"
-    raise NotFound(f"run {run.id} of {run.notebook} made no {name!r}; it made {there}; run.tag(…=version.version) or run.save(…) in the notebook makes a thing known by its name")
+    raise NotFound(f"run {run.id} of {run.notebook} made no {name!r}; it made {there}; a dataset that is added there, a model that is registered, run.save(…) and run.tag(…) are known by their names")
 
 def _added(home: Home, run: RunRecord) -> dict[str, int]:
     "The latest of the versions that a run made, by name."

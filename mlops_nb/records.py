@@ -76,7 +76,7 @@ def end_run(
     "End a run that is open."
     return bool(connection.execute(sa.update(db.runs).where(db.runs.c.id == id, db.runs.c.status.in_(OPEN)).values(status=status, ended=ended or iso(now()), **values)).rowcount)
 
-before_reading = []  # functions that write down what this process still holds of its runs
+before_reading = []  # functions that write down what this process still holds of the runs in a store, by its URL
 
 # %% ../nbs/23_records.ipynb #5f8515c3
 _COMMON = 2000  # runs that meet a condition, from which on it is asked of each
@@ -141,7 +141,7 @@ class Records:
         return len(self.home.store.rows(query.limit(_COMMON))) == _COMMON
 
     def _read(self, query: sa.Select) -> list[RunRecord]:
-        for function in before_reading: function()
+        for function in before_reading: function(self.home.store.url)
         rows = self.home.store.rows(query)
         ids = [row["id"] for row in rows]
         def of(table: sa.Table) -> dict[str, list[dict]]:
@@ -158,7 +158,7 @@ class Records:
         id: str,
     ) -> list[tuple[str, int, float]]:  # name, step, value, in the order of logging
         "Every value that a run logged."
-        for function in before_reading: function()
+        for function in before_reading: function(self.home.store.url)
         return [(row["name"], row["step"], row["value"]) for row in self.home.store.rows(sa.select(db.metric_history).filter_by(run_id=id).order_by(db.metric_history.c.id))]
 
     def compare(self, ids: Iterable[str]) -> "pd.DataFrame":

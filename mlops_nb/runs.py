@@ -83,19 +83,22 @@ class _Writer:
             self._thread = threading.Thread(target=self._work, name="mlops-nb-writer", daemon=True)
             self._thread.start()
 
-    def flush(self):
-        "Write all that was put down; what cannot be written stays put down, and the reason is raised."
+    def flush(self, store: str|None = None):
+        "Write what was put down for the store of a URL, or for all; what cannot be written stays put down and holds up no other, and the reason is raised."
         with self._writing:
-            with self._lock: put, self._put = self._put, {}
+            with self._lock: put = {home: self._put.pop(home) for home in list(self._put) if store in (None, home.store.url)}
+            failed = None
             try:
                 for home in list(put):
-                    _write(home, **put[home])
-                    del put[home]
+                    try: _write(home, **put[home])
+                    except Exception as error: failed = failed or error
+                    else: del put[home]
             finally:
                 with self._lock:
                     for home, kinds in put.items():
                         later = self._put.setdefault(home, {})
                         for kind, rows in kinds.items(): later[kind] = rows + later.get(kind, [])
+            if failed: raise failed
 
     def _work(self):
         pause, beaten = threading.Event(), time.monotonic()

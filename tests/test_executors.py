@@ -3,6 +3,7 @@ import os
 import signal
 import threading
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -63,6 +64,14 @@ def test_run_that_kills_every_worker_is_given_up(ws, write_notebook, scheduler):
     assert isinstance(ended, RunFailed)
     (run,) = ws.runs.search()
     assert run.status in ("failed", "lost")
+
+
+def test_cluster_of_a_call_ends_with_it(ws, write_notebook):
+    def workers() -> set[int]: return {child.pid for child in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(child.cmdline())}
+    before = workers()
+    (ended,) = Dask().carry_out(ws.runs, [ws.runs.prepare(write_notebook("a.ipynb", "print(1)"))])
+    assert ended.status == "succeeded"
+    wait_for(lambda: workers() <= before, 30, "the end of the workers")
 
 
 def test_no_scheduler_is_one_line(ws, write_notebook):

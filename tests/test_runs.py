@@ -139,3 +139,21 @@ def test_reproduction_reads_the_versions_that_the_original_read(ws, write_notebo
     ws.datasets.add("t", pd.DataFrame({"x": [2]}))
     assert outputs(ws, ws.runs.run(notebook).id) == ["t@2"]
     assert outputs(ws, ws.runs.run(notebook, tags={"reproduces": original.id}).id) == ["t@1"]
+
+
+def test_store_that_cannot_be_written_holds_up_no_other(ws, tmp_path, monkeypatch):
+    from mlops_nb import runs as module
+    from mlops_nb.core import StorageError
+    from mlops_nb.home import Home
+    from mlops_nb.runs import begin
+    broken, write = Home(tmp_path / "broken"), module._write
+    def fails(home, **kinds):
+        if home is broken: raise StorageError("the disk is full")
+        write(home, **kinds)
+    first, second = begin(broken, "a.ipynb", "batch"), begin(ws, "a.ipynb", "batch")
+    monkeypatch.setattr(module, "_write", fails)
+    first.log(loss=1); second.log(loss=2)
+    assert second.record.metrics == {"loss": 2}
+    with pytest.raises(StorageError): first.record
+    monkeypatch.undo()
+    assert first.record.metrics == {"loss": 1}  # nothing was lost meanwhile

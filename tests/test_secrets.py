@@ -65,3 +65,12 @@ def test_pipeline_records_no_secret(ws, write_notebook):
     done = ws.pipelines.run(flow, token=VALUE)
     assert done.params == {"token": SECRET} and done["a"].params["token"] == SECRET
     assert in_files(ws.root) == []
+
+
+@pytest.mark.parametrize("word", ["text", "stream", "python", "e"])
+def test_secret_that_is_a_word_of_the_notebook_format_leaves_a_notebook(ws, write_notebook, word):
+    import nbformat
+    notebook = write_notebook("a.ipynb", "print(token); {token: token}", parameters=DECLARED)
+    executed = nbformat.reads(ws.artifacts.bytes(ws.runs.run(notebook, {"token": word}).executed).decode(), as_version=4)
+    nbformat.validate(executed)
+    assert [output.get("text") or output.data["text/plain"] for output in executed.cells[-1].outputs] == [f"{SECRET}\n", f"{{'{SECRET}': '{SECRET}'}}"]
