@@ -94,7 +94,7 @@ class Dask:
     def _client(self) -> Iterator["distributed.Client"]:
         from distributed import Client, LocalCluster
         if self.address is None:
-            with LocalCluster(n_workers=_cores(), threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50) as cluster, Client(cluster) as client: yield client
+            with LocalCluster(n_workers=_cores(), threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50) as cluster, Client(cluster) as client: yield client
             return
         try: client = Client(self.address, timeout=10)
         except (OSError, TimeoutError, ValueError) as error: raise NotFound(f"no Dask scheduler answers at {self.address} ({error}): give the address that it printed when it started, such as tcp://127.0.0.1:8786") from error

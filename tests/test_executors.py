@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.dask, pytest.mark.slow]
 def scheduler():
     "A scheduler and two workers, each a process of its own."
     from distributed import LocalCluster
-    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50) as cluster: yield cluster
+    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50) as cluster: yield cluster
 
 
 def test_runs_are_carried_out_by_workers(ws, write_notebook, scheduler):
