@@ -16,7 +16,7 @@ from .workspace import Workspace
 
 # %% auto #0
 __all__ = ['app', 'runs_app', 'pipeline_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Param', 'Timeout',
-           'RunTimeout', 'Where', 'KernelKind', 'Json', 'join_pairs', 'main', 'run', 'sweep', 'pipeline_run',
+           'RunTimeout', 'Where', 'KernelKind', 'Json', 'join_pairs', 'main', 'run', 'sweep', 'tune', 'pipeline_run',
            'pipeline_show', 'pipeline_graph', 'pipeline_ls', 'runs_ls', 'runs_show', 'runs_compare', 'runs_open',
            'data_add', 'data_ls', 'data_show', 'model_ls', 'model_show', 'model_promote', 'model_rollback',
            'model_history', 'audit_ls', 'audit_verify', 'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls',
@@ -176,21 +176,58 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     "Run a notebook at every combination of some parameters."
-    from mlops_nb.parameters import check, read_notebook
+    from mlops_nb.parameters import check, parameters, read_notebook
     from mlops_nb.sweeps import sweep, values
-    path, spread = _notebook(notebook), {}
-    parsed = read_notebook(path)
-    for text in over:
-        name, equals, listed = text.partition("=")
-        if not equals: raise BadParameter(f"--over {text!r}: write NAME=VALUES, such as --over num_leaves=31,63 or --over learning_rate=log:0.01..0.3:8")
-        spread[name] = [check(parsed, {name: value}, text=True)[name] for value in values(listed)]
-    fixed = check(parsed, dict(pair.split("=", 1) for pair in param or ()), text=True)
-    if both := sorted(fixed.keys() & spread.keys()): raise BadParameter(f"{', '.join(both)} is both varied by --over and fixed by -p: leave one of them out")
+    parsed = read_notebook(path := _notebook(notebook))
+    declared = [parameter.name for parameter in parameters(parsed)]
+    spread = {name: [check(parsed, {name: value}, text=True, later=declared)[name] for value in values(listed)] for name, listed in _over(over, "num_leaves=31,63 or --over learning_rate=log:0.01..0.3:8").items()}
+    fixed = _fixed(parsed, param, spread)
     with _points(spread) as on_point: ended = sweep(Workspace().runs, path, spread, fixed, jobs, _executor(where), share, timeout, run_timeout, kernel, on_point)
     done = [record for record in ended if not isinstance(record, RunFailed)]
     if as_json: _print(done, True, {})
     elif done: _console().print(f"{len(done)} of {len(ended)} points succeeded; side by side: mlops-nb runs compare {done[0].id} {done[-1].id}", soft_wrap=True)
     if len(done) < len(ended): raise RunFailed(f"{len(ended) - len(done)} of {len(ended)} points did not succeed: mlops-nb runs ls --where 'status = failed'")
+
+def _over(over: list[str], example: str) -> dict[str, str]:
+    "What is varied, by name."
+    pairs = [text.partition("=") for text in over]
+    for name, equals, listed in pairs:
+        if not equals: raise BadParameter(f"--over {name!r}: write NAME=VALUES, such as --over {example}")
+    return {name: listed for name, _, listed in pairs}
+
+def _fixed(parsed, param: Optional[list[str]], varied: dict) -> dict[str, object]:
+    "What is the same for all runs."
+    from mlops_nb.parameters import check
+    given = dict(pair.split("=", 1) for pair in param or ())
+    if both := sorted(given.keys() & varied.keys()): raise BadParameter(f"{', '.join(both)} is both varied by --over and fixed by -p: leave one of them out")
+    return check(parsed, given, text=True, later=varied)
+
+@app.command()
+def tune(
+    notebook: Annotated[str, typer.Argument(help="A notebook file, or the bare name of one, as for run.")],
+    over: Annotated[list[str], typer.Option(metavar="NAME=SPACE", help="A parameter and where to look: 8..128 or log:0.01..0.3 or gbdt,dart; may be given again.")],
+    metric: Annotated[str, typer.Option(help="The metric that the notebook logs and that is to become small.")],
+    maximize: Annotated[bool, typer.Option("--maximize", help="It is to become large.")] = False,
+    n_trials: Annotated[int, typer.Option("-n", "--trials", min=1, help="Trials that succeeded, in all: those that the study has already count.")] = 50,
+    study: Annotated[str, typer.Option(help="A name for the study; the notebook's when not given.")] = "",
+    param: Param = None,
+    jobs: Annotated[Optional[int], typer.Option("-j", "--jobs", min=1, help="Trials at the same time; as many as cores and memory allow when not given.")] = None,
+    where: Where = "local",
+    timeout: Timeout = None,
+    run_timeout: RunTimeout = None,
+    kernel: KernelKind = "warm",
+    as_json: Json = False,
+) -> None:
+    "Look for the best values of a notebook's parameters: an Optuna study, each trial a recorded run."
+    from mlops_nb.parameters import read_notebook
+    from mlops_nb.tuning import distribution
+    parsed = read_notebook(path := _notebook(notebook))
+    space = {name: distribution(text, parsed, name) for name, text in _over(over, "num_leaves=8..128 or --over learning_rate=log:0.01..0.3").items()}
+    def on_trial(number: int, params: dict, ended, value: Optional[float]) -> None:
+        print(f"trial {number}   {_text(params)}   {ended if isinstance(ended, RunFailed) else f'{metric}={_text(value)}'}", file=sys.stderr)
+    best = Workspace().studies.optimize(path, space, metric, "maximize" if maximize else "minimize", n_trials, study, _fixed(parsed, param, space), jobs, _executor(where), timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel, on_trial=on_trial)
+    if as_json: return print(json.dumps(best.asdict(), default=str))
+    _console().print(f"[green]best[/green] run {best.id}: {metric}={_text(best.metrics[metric])} with {_text({name: best.params[name] for name in space})}; all of them: mlops-nb runs ls --where 'tags.study = {best.tags['study']}'", soft_wrap=True)
 
 def _executor(where: str):
     "The executor for other places than this process."

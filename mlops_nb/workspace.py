@@ -87,7 +87,7 @@ class Workspace(Home):
     @cached_property
     def studies(self) -> Studies:
         from mlops_nb.tuning import Studies
-        return Studies(self.store)
+        return Studies(self.runs)
 
     @cached_property
     def models(self) -> Models:
