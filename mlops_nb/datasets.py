@@ -159,7 +159,7 @@ class Datasets:
             version = same or next_version(connection, db.dataset_versions, name)
             if not same: connection.execute(sa.insert(db.dataset_versions), dict(name=name, version=version, digest=content, rows=table.num_rows,
                 columns={column.name: str(column.type) for column in table.schema}, files=[file], profile=kept, run_id=run_id, parents=list(parents),
-                description=description, author=author(), created=iso(now())))
+                description=description, blocks="", owner=author(), tags=[], pii=[], author=author(), created=iso(now())))
             if run_id: note_version(connection, run_id, "dataset", name, version)
         return self[f"{name}@{version}"]
 

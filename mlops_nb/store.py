@@ -18,8 +18,9 @@ from .core import StorageError, StoreTooNew, canonical_json, storage_errors
 
 # %% auto #0
 __all__ = ['metadata', 'runs', 'params', 'metrics', 'metric_history', 'run_inputs', 'run_outputs', 'run_versions',
-           'pipeline_runs', 'pipeline_steps', 'dataset_versions', 'model_versions', 'aliases', 'evaluations', 'audit',
-           'batches', 'checks', 'HEAD', 'Json', 'Store', 'take_turns', 'note_version', 'next_version']
+           'pipeline_runs', 'pipeline_steps', 'dataset_versions', 'splits', 'expectations', 'feature_views',
+           'materializations', 'model_versions', 'aliases', 'evaluations', 'audit', 'batches', 'checks', 'HEAD', 'Json',
+           'Store', 'take_turns', 'note_version', 'next_version']
 
 # %% ../nbs/02_store.ipynb #ac8bb79e
 class Json(sa.types.TypeDecorator):
@@ -56,8 +57,15 @@ pipeline_steps = _table("pipeline_steps", _key("pipeline_id"), _key("name"), _mu
     ForeignKeyConstraint(["pipeline_id"], ["pipeline_runs.id"]), ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("steps_by_fingerprint", "fingerprint"))
 
 # %% ../nbs/02_store.ipynb #ae13a384
-dataset_versions = _table("dataset_versions", _key("name"), _key("version", Integer), _must("digest"), _must("rows", Integer), _must("columns", Json), _must("files", Json),
-    _must("profile"), Column("run_id", Text), _must("parents", Json), _must("description"), _must("author"), _must("created"), UniqueConstraint("name", "digest"))
+dataset_versions = _table("dataset_versions", _key("name"), _key("version", Integer), _must("digest"), _must("rows", Integer), _must("columns", Json), _must("files", Json), _must("blocks"),
+    _must("profile"), Column("run_id", Text), Column("code", Json), _must("parents", Json), _must("description"), _must("owner"), _must("tags", Json), _must("pii", Json), _must("author"), _must("created"),
+    UniqueConstraint("name", "digest"))
+splits = _table("splits", _key("dataset"), _key("version", Integer), _key("name"), _must("how", Json), _must("parts", Json), _must("assignment"), Column("run_id", Text), _must("author"), _must("created"),
+    ForeignKeyConstraint(["dataset", "version"], ["dataset_versions.name", "dataset_versions.version"]))
+expectations = _table("expectations", _key("name"), _key("version", Integer), _must("digest"), _must("body", Json), _must("description"), Column("run_id", Text), _must("author"), _must("created"), UniqueConstraint("name", "digest"))
+feature_views = _table("feature_views", _key("name"), _key("version", Integer), _must("digest"), _must("spec", Json), _must("source"), Column("run_id", Text), _must("author"), _must("created"), UniqueConstraint("name", "digest"))
+materializations = _table("materializations", _key("id"), _must("view"), _must("version", Integer), _must("sources", Json), _must("until"), _must("rows", Integer), _must("profile"), Column("run_id", Text), _must("author"), _must("created"),
+    ForeignKeyConstraint(["view", "version"], ["feature_views.name", "feature_views.version"]), Index("materializations_by_view", "view", "id"))
 model_versions = _table("model_versions", _key("name"), _key("version", Integer), _must("package"), Column("run_id", Text), _must("task"),
     _must("description"), _must("author"), _must("created"), UniqueConstraint("name", "package"))
 aliases = _table("aliases", _key("name"), _key("alias"), _must("version", Integer), _must("moved"),

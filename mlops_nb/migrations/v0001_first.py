@@ -32,10 +32,39 @@ def upgrade():
     sa.Column('rows', sa.Integer(), nullable=False),
     sa.Column('columns', sa.Text(), nullable=False),
     sa.Column('files', sa.Text(), nullable=False),
+    sa.Column('blocks', sa.Text(), nullable=False),
     sa.Column('profile', sa.Text(), nullable=False),
     sa.Column('run_id', sa.Text(), nullable=True),
+    sa.Column('code', sa.Text(), nullable=True),
     sa.Column('parents', sa.Text(), nullable=False),
     sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('owner', sa.Text(), nullable=False),
+    sa.Column('tags', sa.Text(), nullable=False),
+    sa.Column('pii', sa.Text(), nullable=False),
+    sa.Column('author', sa.Text(), nullable=False),
+    sa.Column('created', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('name', 'version'),
+    sa.UniqueConstraint('name', 'digest')
+    )
+    op.create_table('expectations',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('digest', sa.Text(), nullable=False),
+    sa.Column('body', sa.Text(), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('run_id', sa.Text(), nullable=True),
+    sa.Column('author', sa.Text(), nullable=False),
+    sa.Column('created', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('name', 'version'),
+    sa.UniqueConstraint('name', 'digest')
+    )
+    op.create_table('feature_views',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('digest', sa.Text(), nullable=False),
+    sa.Column('spec', sa.Text(), nullable=False),
+    sa.Column('source', sa.Text(), nullable=False),
+    sa.Column('run_id', sa.Text(), nullable=True),
     sa.Column('author', sa.Text(), nullable=False),
     sa.Column('created', sa.Text(), nullable=False),
     sa.PrimaryKeyConstraint('name', 'version'),
@@ -68,6 +97,13 @@ def upgrade():
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('pipeline_runs_by_name', 'pipeline_runs', ['name', 'id'], unique=False)
+    op.create_table('run_versions',
+    sa.Column('run_id', sa.Text(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('run_id', 'kind', 'name', 'version')
+    )
     op.create_table('runs',
     sa.Column('id', sa.Text(), nullable=False),
     sa.Column('notebook', sa.Text(), nullable=False),
@@ -145,6 +181,21 @@ def upgrade():
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('evaluations_by_version', 'evaluations', ['name', 'version'], unique=False)
+    op.create_table('materializations',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('view', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('sources', sa.Text(), nullable=False),
+    sa.Column('until', sa.Text(), nullable=False),
+    sa.Column('rows', sa.Integer(), nullable=False),
+    sa.Column('profile', sa.Text(), nullable=False),
+    sa.Column('run_id', sa.Text(), nullable=True),
+    sa.Column('author', sa.Text(), nullable=False),
+    sa.Column('created', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['view', 'version'], ['feature_views.name', 'feature_views.version'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('materializations_by_view', 'materializations', ['view', 'id'], unique=False)
     op.create_table('metric_history',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('run_id', sa.Text(), nullable=False),
@@ -201,13 +252,6 @@ def upgrade():
     sa.PrimaryKeyConstraint('run_id', 'kind', 'name', 'version')
     )
     op.create_index('inputs_by_version', 'run_inputs', ['kind', 'name', 'version'], unique=False)
-    op.create_table('run_versions',
-    sa.Column('run_id', sa.Text(), nullable=False),
-    sa.Column('kind', sa.Text(), nullable=False),
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('run_id', 'kind', 'name', 'version')
-    )
     op.create_table('run_outputs',
     sa.Column('run_id', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
@@ -217,4 +261,16 @@ def upgrade():
     sa.PrimaryKeyConstraint('run_id', 'name')
     )
     op.create_index('outputs_by_digest', 'run_outputs', ['digest'], unique=False)
-    # ### end Alembic commands ###
+    op.create_table('splits',
+    sa.Column('dataset', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('how', sa.Text(), nullable=False),
+    sa.Column('parts', sa.Text(), nullable=False),
+    sa.Column('assignment', sa.Text(), nullable=False),
+    sa.Column('run_id', sa.Text(), nullable=True),
+    sa.Column('author', sa.Text(), nullable=False),
+    sa.Column('created', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['dataset', 'version'], ['dataset_versions.name', 'dataset_versions.version'], ),
+    sa.PrimaryKeyConstraint('dataset', 'version', 'name')
+    )
