@@ -45,7 +45,7 @@ def kernel_environment(
     threads: int|None = None,  # that a kernel may use; as many as it likes when not given
 ) -> dict[str, str]:
     "This process's environment as kernels have it; plots are kept as data, not with a copy of plotly.js each."
-    return {"PLOTLY_RENDERER": "plotly_mimetype"} | ({"OMP_NUM_THREADS": str(threads)} if threads else {}) | os.environ
+    return {"PLOTLY_RENDERER": "plotly_mimetype", "GOMP_SPINCOUNT": "1000"} | ({"OMP_NUM_THREADS": str(threads), "OMP_THREAD_LIMIT": str(threads)} if threads else {}) | os.environ
 
 def _lasting(environment: dict[str, str]) -> dict[str, str]: return {name: value for name, value in environment.items() if name not in _OF_A_RUN}
 
