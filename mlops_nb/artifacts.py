@@ -5,17 +5,35 @@
 # %% ../nbs/01_artifacts.ipynb #5949d45f
 from __future__ import annotations
 
-import hashlib, os, re, shutil, tempfile
+import contextlib, hashlib, os, re, shutil, tempfile
 from pathlib import Path
-from typing import Iterator
+from typing import BinaryIO, Iterator
 
 from .core import MLOpsError, NotFound, digest, new_id, storage_errors
 
 # %% auto #0
-__all__ = ['CorruptArtifact', 'Artifacts']
+__all__ = ['CorruptArtifact', 'ArtifactFile', 'Artifacts']
 
 # %% ../nbs/01_artifacts.ipynb #df3b95d5
 class CorruptArtifact(MLOpsError): "Stored bytes that no longer have the digest they are filed under."; exit_code = 1
+
+def _changed(where: str|Path, found: str, digest: str) -> str: return f"{where} was changed: its content has the digest {found[:12]}…, it is filed under {digest[:12]}…; restore it from a backup"
+
+class ArtifactFile:
+    "A file being written, and the digest of what was written so far."
+    def __init__(self, raw: BinaryIO): self._raw, self._sha256, self.size, self.closed = raw, hashlib.sha256(), 0, False
+
+    def write(self, content: bytes) -> int:
+        self._sha256.update(content)
+        self.size += (written := self._raw.write(content))
+        return written
+
+    def flush(self): self._raw.flush()
+    def tell(self) -> int: return self.size
+    def close(self): "Whoever opened it closes it."
+
+    @property
+    def digest(self) -> str: return self._sha256.hexdigest()
 
 class Artifacts:
     "Content-addressed files under one folder or fsspec URL."
@@ -43,31 +61,37 @@ class Artifacts:
         "Store content once; raise `StorageError` when the disk does not take it."
         key = digest(content)
         if key in self: return key
-        with storage_errors(f"an artifact below {self.url}"):
-            if self._fs: self._put_remote(key, content)
-            else: self._put_local(key, content)
+        with self.writing() as file:
+            if isinstance(content, Path):
+                with content.open("rb") as source: shutil.copyfileobj(source, file, 1 << 20)
+            else: file.write(content)
         return key
 
-    def _put_local(self, key: str, content: bytes|Path):
-        target = self._folder/self._name(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.parent/f".writing-{new_id()}"
-        try:
-            with temporary.open("wb") as file:
-                if isinstance(content, Path):
-                    with content.open("rb") as source: shutil.copyfileobj(source, file, 1 << 20)
-                else: file.write(content)
-                file.flush(); os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[ArtifactFile]:
+        "A file to write to: an artifact when the block ends, with its `digest`; nothing when the block raises. Raise `StorageError` when the disk does not take it."
+        if self._fs:
+            with self._cache.writing() as file: yield file
+            with storage_errors(f"an artifact below {self.url}"): self._upload(file.digest)
+            return
+        with storage_errors(f"an artifact below {self.url}"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            temporary = self._folder/f".writing-{new_id()}"
+            try:
+                with temporary.open("wb") as raw:
+                    yield (file := ArtifactFile(raw))
+                    raw.flush(); os.fsync(raw.fileno())
+                target = self._folder/self._name(file.digest)
+                target.parent.mkdir(exist_ok=True)
+                os.replace(temporary, target)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
 
-    def _put_remote(self, key: str, content: bytes|Path):
-        name = f"{self._root}/{self._name(key)}"
+    def _upload(self, digest: str):
+        name = f"{self._root}/{self._name(digest)}"
         self._fs.makedirs(name.rpartition("/")[0], exist_ok=True)
-        if isinstance(content, Path): self._fs.put_file(str(content), name)
-        else: self._fs.pipe_file(name, content)
+        self._fs.put_file(str(self._cache._folder/self._name(digest)), name)
 
     def __contains__(self, digest: str) -> bool:
         return self._fs.exists(f"{self._root}/{self._name(digest)}") if self._fs else (self._folder/self._name(digest)).is_file()
@@ -79,7 +103,7 @@ class Artifacts:
         if self._fs:
             if digest not in self._cache:
                 if digest not in self: raise NotFound(f"artifact {digest[:12]}… is not below {self.url}")
-                self._cache._put_local(digest, self._fs.cat_file(f"{self._root}/{self._name(digest)}"))
+                if (found := self._cache.put(self._fs.cat_file(f"{self._root}/{self._name(digest)}"))) != digest: raise CorruptArtifact(_changed(f"{self.url}/{self._name(digest)}", found, digest))
             return self._cache.path(digest)
         path = self._folder/self._name(digest)
         if digest not in self._verified:
@@ -89,7 +113,7 @@ class Artifacts:
 
     def _verify(self, path: Path, digest: str):
         with path.open("rb") as file: found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != digest: raise CorruptArtifact(f"{path} was changed: its content has the digest {found[:12]}…, it is filed under {digest[:12]}…; restore it from a backup")
+        if found != digest: raise CorruptArtifact(_changed(path, found, digest))
         self._verified.add(digest)
 
     def bytes(self, digest: str) -> bytes:

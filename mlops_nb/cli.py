@@ -476,7 +476,7 @@ def score(
 ) -> None:
     "Predict: the rows, with a column prediction."
     from mlops_nb.core import StorageError, storage_errors
-    from mlops_nb.datasets import read_table
+    from mlops_nb.tables import read_table
     if out.suffix not in (".csv", ".parquet"): raise BadParameter(f"--out {out}: write to a .csv or .parquet file")
     ws = Workspace()
     rows = read_table(data).to_pandas() if Path(data).suffix.lower() in (".csv", ".parquet", ".gz", ".zip") else ws.datasets[data].read()

@@ -5,7 +5,7 @@
 # %% ../nbs/03_home.ipynb #aae692ff
 from __future__ import annotations
 
-import os
+import os, subprocess
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from .core import storage_errors
 if TYPE_CHECKING: from mlops_nb.store import Store
 
 # %% auto #0
-__all__ = ['FOLDER', 'Home']
+__all__ = ['FOLDER', 'Home', 'git_state']
 
 # %% ../nbs/03_home.ipynb #0d63bdec
 FOLDER = ".mlops"
@@ -61,3 +61,12 @@ class Home:
 def _find(start: Path) -> Path:
     "The nearest `.mlops` from `start` upwards, or the one to make in `start`."
     return next((folder/FOLDER for folder in (start, *start.parents) if (folder/FOLDER).is_dir()), start/FOLDER)
+
+# %% ../nbs/03_home.ipynb #0056c822
+def git_state(
+    folder: Path,
+) -> dict|None:  # commit and whether tracked files differ from it; None outside a repository
+    "Which code the project folder holds."
+    def git(*words: str) -> str: return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    try: return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError): return None  # no git, no repository, or no commit in it: there is no state to record

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from .core import BadParameter, BadTable, storage_errors, write_whole
-from .datasets import read_table
+from .tables import read_table
 from .training import guess_task
 from .workspace import Workspace, workflow
 

@@ -5,7 +5,7 @@
 # %% ../nbs/23_runs.ipynb #eb138dd5
 from __future__ import annotations
 
-import atexit, functools, json, logging, math, os, platform, socket, subprocess, sys, threading, time
+import atexit, functools, json, logging, math, os, platform, socket, sys, threading, time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterable
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from . import forks, store as db
 from .core import BadNotebook, BadParameter, RunFailed, author, digest, iso, new_id, now, parse_reference, storage_errors
-from .home import Home
+from .home import Home, git_state
 from .parameters import check, parameters, read_notebook, recorded, secrets
 from .records import ENDED, REPRODUCES, Records, RunRecord, before_reading, end_run
 from .forkserver import imports_of, kernel_environment, nearest
@@ -22,7 +22,7 @@ from .forkserver import imports_of, kernel_environment, nearest
 if TYPE_CHECKING: from mlops_nb.datasets import DatasetVersion
 
 # %% auto #0
-__all__ = ['RETAKEN', 'THREADS', 'environment', 'git_state', 'Run', 'begin', 'current_run', 'Job', 'Runs', 'copy_results']
+__all__ = ['RETAKEN', 'THREADS', 'environment', 'Run', 'begin', 'current_run', 'Job', 'Runs', 'copy_results']
 
 # %% ../nbs/23_runs.ipynb #5dd19a8c
 @functools.cache
@@ -35,14 +35,6 @@ def environment() -> dict:
 @functools.lru_cache(maxsize=8)
 def _kept_environment(artifacts: "Artifacts") -> str:
     return artifacts.put(json.dumps(environment()).encode())
-
-def git_state(
-    folder: Path,
-) -> dict|None:  # commit and whether tracked files differ from it; None outside a repository
-    "Which code the project folder holds."
-    def git(*words: str) -> str: return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    try: return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.SubprocessError): return None  # no git, no repository, or no commit in it: there is no state to record
 
 # %% ../nbs/23_runs.ipynb #ae86c69e
 _BEAT_S, _DELAY_S = 5, 0.2
@@ -161,7 +153,7 @@ class Run:
     ) -> DatasetVersion|object:           # the version
         "Note that this run reads a version, and return it. A reproduction reads the version that the run it repeats had read."
         from mlops_nb.datasets import Datasets
-        version = Datasets(self.home.store, self.home.artifacts)[self._pinned(what)] if isinstance(what, str) else what
+        version = Datasets(self.home)[self._pinned(what)] if isinstance(what, str) else what
         key = dict(run_id=self.id, kind=version.kind, name=version.name, version=version.version)
         asked = what if isinstance(what, str) else None
         with self.home.store.write() as connection:

@@ -33,7 +33,7 @@ class Scorer:
         reference: str,          # `late-arrival@production`
         run: Run|None = None,    # that records what is read
     ):
-        datasets = Datasets(home.store, home.artifacts)
+        datasets = Datasets(home)
         self.version = Models(home)[reference] if run is None else run.use(Models(home)[reference])
         self.model = self.version.load()
         self._transform = load_transform(self.model.transform, home.root)
@@ -103,7 +103,7 @@ class Batches:
     ) -> Batch:
         "Score a dataset version and keep the predictions."
         scorer = Scorer(self.home, reference, run)
-        dataset = run.use(data) if run else Datasets(self.home.store, self.home.artifacts)[data]
+        dataset = run.use(data) if run else Datasets(self.home)[data]
         key = dict(name=scorer.version.name, version=scorer.version.version, alias=parse_reference(reference).alias or "", dataset=dataset.ref, label=label or dataset.ref)
         if found := self._select(**key): return found[0]
         rows = dataset.read()

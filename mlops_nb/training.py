@@ -191,7 +191,7 @@ def prepare(
     target: str,
     transform: Transform,
     tables: dict[str, pd.DataFrame],   # that the transform joins
-    held_out: np.ndarray,              # (rows,) booleans; see `datasets.holdout_mask`
+    held_out: np.ndarray,              # (rows,) booleans; see `splits.holdout_mask`
     task: str = "auto",                # or one of TASKS
 ) -> TrainingData:
     "Drop rows without a label, make the features, learn the encoding from the rows that are not held out."

@@ -65,7 +65,7 @@ def due(
 
 def is_news(monitor: Monitor) -> bool:
     "Whether a dataset that the champion learned from has a newer version: without one, training again would make the same model."
-    datasets = Datasets(monitor.home.store, monitor.home.artifacts)
+    datasets = Datasets(monitor.home)
     trained_on = map(parse_reference, monitor.models[f"{monitor.name}@{monitor.alias}"].load().trained_on)
     return any(datasets[reference.name].version > reference.version for reference in trained_on)
 

@@ -36,8 +36,8 @@ class Workspace(Home):
 
     @cached_property
     def datasets(self) -> Datasets:
-        from mlops_nb.datasets import Datasets
-        return Datasets(self.store, self.artifacts)
+        from mlops_nb.splits import Datasets  # with split and splits
+        return Datasets(self)
 
     @cached_property
     def runs(self) -> Runs:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from mlops_nb.artifacts import Artifacts, CorruptArtifact
 from mlops_nb.core import BadReference, BadTable, NotFound, parse_reference
-from mlops_nb.datasets import holdout_mask, read_table
+from mlops_nb.splits import holdout_mask
+from mlops_nb.tables import read_table
 from mlops_nb.features import point_in_time
 from mlops_nb.workspace import Workspace
 
@@ -49,7 +50,7 @@ def test_bad_file_is_refused_in_one_line(ws, tmp_path, name, content):
     ("Köln,b\n1,2\n".encode("latin-1"), "not UTF-8: save it as UTF-8"),
     (b"a;b\n1;2\n", "separated by ';'"),
     (b"a,a\n1,2\n", "duplicate column name 'a'"),
-    (b"a,b\n1,2,3\n", "has 2 names and the rows have more values"),
+    (b"a,b\n1,2,3\n", "Expected 2 columns, got 3: 1,2,3"),
 ])
 def test_csv_that_pandas_would_guess_at_is_refused_with_what_to_do(tmp_path, content, says):
     (tmp_path / "a.csv").write_bytes(content)

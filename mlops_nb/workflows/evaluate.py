@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import NotFound
-from ..datasets import holdout_mask
+from ..splits import holdout_mask
 from ..evaluation import CONFIDENCE, calibration, compare, evaluate
 from ..registry import ModelVersion
 from ..runs import Run

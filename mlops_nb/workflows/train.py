@@ -5,10 +5,11 @@
 # %% ../../nbs/workflows/train.ipynb #6c456525
 from __future__ import annotations
 
-from ..datasets import DatasetVersion, holdout_mask
+from ..datasets import DatasetVersion
 from ..features import JoinedTables, load_transform
 from ..registry import ModelVersion
 from ..runs import Run
+from ..splits import holdout_mask
 from ..training import Model, TrainingData, fit, pack, prepare
 from ..workspace import Workspace
 
