@@ -11,16 +11,16 @@ from typing import Annotated, Optional
 
 import typer
 
-from .core import BadParameter, MLOpsError, NotFound, RunFailed, iso, now
+from .core import BadParameter, MLOpsError, NotFound, Refused, RunFailed, iso, now
 from .workspace import Workspace
 
 # %% auto #0
 __all__ = ['app', 'runs_app', 'pipeline_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Param', 'Timeout',
-           'RunTimeout', 'Where', 'KernelKind', 'Json', 'join_pairs', 'main', 'run', 'sweep', 'tune', 'pipeline_run',
-           'pipeline_show', 'pipeline_graph', 'pipeline_ls', 'runs_ls', 'runs_show', 'runs_compare', 'runs_open',
-           'data_add', 'data_ls', 'data_show', 'model_ls', 'model_show', 'model_promote', 'model_rollback',
-           'model_history', 'audit_ls', 'audit_verify', 'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls',
-           'watch', 'sync', 'init', 'kernelspec', 'demo']
+           'RunTimeout', 'Where', 'KernelKind', 'Json', 'Key', 'join_pairs', 'main', 'run', 'sweep', 'tune',
+           'pipeline_run', 'pipeline_show', 'pipeline_graph', 'pipeline_ls', 'runs_ls', 'runs_show', 'runs_compare',
+           'runs_open', 'data_add', 'data_ls', 'data_show', 'data_diff', 'data_expect', 'data_validate', 'model_ls',
+           'model_show', 'model_promote', 'model_rollback', 'model_history', 'audit_ls', 'audit_verify', 'audit_export',
+           'score', 'serve', 'monitor_check', 'monitor_ls', 'watch', 'sync', 'init', 'kernelspec', 'demo']
 
 # %% ../nbs/90_cli.ipynb #8b7b47d0
 app = typer.Typer(name="mlops-nb", help="From the notebook to production, and true there: runs, models, promotion, monitoring.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -400,21 +400,85 @@ def runs_open(run: str) -> None:
     if not copy.is_file(): copy.write_bytes(ws.artifacts.bytes(record.executed))
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(copy)])
 
+Key = Annotated[Optional[list[str]], typer.Option("--key", metavar="COLUMN", help="A column of those that together identify a row; may be given again.")]
+
 @data_app.command("add")
-def data_add(name: str, file: Path, description: str = "", as_json: Json = False) -> None:
-    "Add a CSV or Parquet file as a dataset's next version."
-    version = Workspace().datasets.add(name, file, description)
+def data_add(
+    name: str,
+    data: Annotated[str, typer.Argument(metavar="FILES", help="A .csv or .parquet file, a quoted pattern such as 'flights/*.parquet', or a URL such as s3://bucket/flights.parquet.")],
+    description: Annotated[Optional[str], typer.Option(help="What it is; that of the version before when not given, as with the options below.")] = None,
+    owner: Annotated[Optional[str], typer.Option(help="Who answers for it.")] = None,
+    tag: Annotated[Optional[list[str]], typer.Option(help="A word to find it by; may be given again.")] = None,
+    pii: Annotated[Optional[list[str]], typer.Option(metavar="COLUMN", help="A column that tells about persons: its values are in no listing; may be given again.")] = None,
+    append: Annotated[bool, typer.Option("--append", help="Add to the rows of the latest version.")] = False,
+    against: Annotated[str, typer.Option(help="Expectations that the table has to meet, NAME or NAME@VERSION.")] = "",
+    as_json: Json = False,
+) -> None:
+    "Add files as a dataset's next version."
+    datasets, said = Workspace().datasets, dict(description=description, owner=owner, tags=tuple(tag) if tag else None, pii=tuple(pii) if pii else None)
+    if against:
+        version, report = datasets.admit(name, data, against, append=append, **said)
+        for breach in report.breaches: print(f"{breach.policy}: {breach.message}", file=sys.stderr)
+    else: version = (datasets.append if append else datasets.add)(name, data, **said)
     _show(version, True) if as_json else print(f"{version.ref}: {version.rows} rows, {len(version.columns)} columns")
 
 @data_app.command("ls")
-def data_ls(name: Annotated[Optional[str], typer.Argument(help="List all versions of this dataset.")] = None, as_json: Json = False) -> None:
+def data_ls(
+    name: Annotated[Optional[str], typer.Argument(help="List all versions of this dataset.")] = None,
+    text: Annotated[str, typer.Option(help="Only datasets with this text in name, description, owner, tags or columns.")] = "",
+    column: Annotated[str, typer.Option(help="Only datasets with this column.")] = "",
+    tag: Annotated[str, typer.Option(help="Only datasets with this tag.")] = "",
+    as_json: Json = False,
+) -> None:
     "List datasets: the latest version of each, or all versions of one."
-    _print(Workspace().datasets.list(name), as_json, {"dataset": "ref", "rows": "rows", "columns": lambda v: len(v.columns), "created": lambda v: v.created[:19], "description": "description"})
+    datasets = Workspace().datasets
+    _print(datasets.list(name) if name else datasets.search(text, column, tag), as_json, {"dataset": "ref", "rows": "rows", "columns": lambda v: len(v.columns), "created": lambda v: v.created[:19], "tags": lambda v: ", ".join(v.tags), "description": "description"})
 
 @data_app.command("show")
 def data_show(reference: str, as_json: Json = False) -> None:
     "Show one dataset version."
     _show(Workspace().datasets[reference], as_json)
+
+@data_app.command("diff")
+def data_diff(before: str, after: str, key: Key = None, as_json: Json = False) -> None:
+    "Show what is different between two versions."
+    found = Workspace().datasets.diff(before, after, tuple(key or ()))
+    if as_json: return _show(found, True)
+    for words, columns in ("new column", found.columns_added), ("column gone", found.columns_removed), ("type changed", found.types_changed):
+        for name, kind in columns.items(): print(f"{words}: {name} {' -> '.join(kind) if isinstance(kind, tuple) else kind}")
+    print(f"rows: {found.added:,} added, {found.removed:,} removed, " + (f"{found.changed:,} changed, " if key else "") + f"{found.same:,} the same")
+    for name, count in found.changes.items(): print(f"changed in {count:,} rows: {name}")
+    _print(found.profile.worst(10), False, {"column": "column", "PSI": "psi", "missing before": "missing_reference", "missing after": "missing_current"})
+
+@data_app.command("expect")
+def data_expect(
+    name: Annotated[str, typer.Argument(help="Of the expectations, usually that of the dataset.")],
+    like: Annotated[str, typer.Option(metavar="DATASET", help="Draft them from this dataset version, which is known to be good.")] = "",
+    file: Annotated[Optional[Path], typer.Option(help="Keep what this YAML file says as their next version.")] = None,
+) -> None:
+    "Print what a table has to be, as YAML; draft it, or keep what was written."
+    from mlops_nb.expectations import Expectations, infer
+    ws = Workspace()
+    if like and file: raise BadParameter("--like drafts and --file keeps what was written: give one of them")
+    if file:
+        if not file.is_file(): raise NotFound(f"{file} is not a file: write one, e.g. mlops-nb data expect {name} --like {name} > {name}.yaml")
+        print(f"# {ws.expectations.add(name, Expectations.from_yaml(file.read_text())).ref}")
+    print((infer(ws.datasets[like].read()) if like else ws.expectations[name].expectations).to_yaml(), end="")
+
+@data_app.command("validate")
+def data_validate(
+    reference: Annotated[str, typer.Argument(help="Of the dataset version.")],
+    against: Annotated[str, typer.Option(help="Expectations, NAME or NAME@VERSION; those of the dataset's name when not given.")] = "",
+    as_json: Json = False,
+) -> None:
+    "Hold a dataset version against expectations."
+    from mlops_nb.core import parse_reference
+    report = Workspace().datasets.validate(reference, against or parse_reference(reference).name)
+    if as_json: _show(report, True)
+    else:
+        for breach in report.breaches: print(f"{breach.policy}: {breach.message}")
+        print(f"{report.outcome}: {report.rows:,} rows, {len(report.breaches)} breaches" + (f", {report.quarantined:,} rows to put aside" if report.quarantined else ""))
+    if report.outcome == "refused": raise Refused(f"{reference} is not what it should be")
 
 @model_app.command("ls")
 def model_ls(name: Annotated[Optional[str], typer.Argument(help="List all versions of this model.")] = None, as_json: Json = False) -> None:

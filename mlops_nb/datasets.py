@@ -208,7 +208,7 @@ class Datasets:
         if not written.rows: raise BadTable(f"{name}: the table has no rows; nothing was added")
         if unknown := sorted(set(said["pii"] or ()) - set(schema.names)): raise BadTable(f"{name} has no column {', '.join(map(repr, unknown))} to mark as telling about persons; it has {', '.join(schema.names)}")
         run_id, content = run_id or os.environ.get("MLOPS_RUN"), _content(schema, written.blocks)
-        row = dict(name=name, digest=content, rows=written.rows, columns={column.name: str(column.type) for column in schema}, files=written.files, blocks=self._artifacts.put(json.dumps(written.blocks).encode()),
+        row = dict(name=name, digest=content, rows=written.rows, columns=[[column.name, str(column.type)] for column in schema], files=written.files, blocks=self._artifacts.put(json.dumps(written.blocks).encode()),
             profile=self._artifacts.put(json.dumps(written.profile.asdict()).encode()), run_id=run_id, code=None if run_id else git_state(self._home.root), parents=list(parents), author=author(), created=iso(now()))
         versions = db.dataset_versions
         with self._store.write() as connection:
@@ -238,7 +238,7 @@ class Datasets:
 
     def _select(self, *where) -> list[DatasetVersion]:
         rows = self._store.rows(sa.select(db.dataset_versions).where(*where).order_by(db.dataset_versions.c.name, db.dataset_versions.c.version))
-        return [DatasetVersion(**{key: tuple(row[key]) if isinstance(row[key], list) else row[key] for key in ("name", "version", "rows", "columns", "digest", "description", "owner", "tags", "pii", "parents", "author", "created", "run_id", "code")},
+        return [DatasetVersion(columns=dict(row["columns"]), **{key: tuple(row[key]) if isinstance(row[key], list) else row[key] for key in ("name", "version", "rows", "digest", "description", "owner", "tags", "pii", "parents", "author", "created", "run_id", "code")},
             _files=tuple(row["files"]), _blocks=row["blocks"], _profile=row["profile"], _artifacts=self._artifacts) for row in rows]
 
     def __getitem__(self,

@@ -68,7 +68,7 @@ def live(
     step("validate flights", "validate", {"data": f"flights@{ingested.tags['flights']}"})
     try: step("validate a broken copy", "validate", {"data": f"flights-broken@{ingested.tags['broken']}", "against": f"flights@{ingested.tags['flights']}"})
     except RunFailed:
-        report = ws.runs.search("step = 'validate a broken copy'", limit=1)[0].read_json("report")
+        report = ws.runs.search("step = 'validate a broken copy'", limit=1)[0].read_json("validation")
         for breach in report["breaches"]: say(f"refused: {breach['message']}")
     step("tune", "tune", split | {"study": MODEL, "data": f"flights@{ingested.tags['flights']}", "n_trials": size.n_trials, "max_rounds": size.max_rounds})
     trained = step("train", "train", split | {"data": f"flights@{ingested.tags['flights']}", "study": MODEL, "register_as": MODEL})

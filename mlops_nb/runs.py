@@ -193,9 +193,7 @@ class Run:
         content = content if isinstance(content, Path) else content.encode() if isinstance(content, str) else content
         key = self.home.artifacts.put(content)
         size = content.stat().st_size if isinstance(content, Path) else len(content)
-        with self.home.store.write() as connection:
-            connection.execute(sa.delete(db.run_outputs).filter_by(run_id=self.id, name=name))
-            connection.execute(sa.insert(db.run_outputs), dict(run_id=self.id, name=name, digest=key, size=size))
+        with self.home.store.write() as connection: db.note_output(connection, self.id, name, key, size)
         return key
 
     def tag(self, **tags: str) -> None:

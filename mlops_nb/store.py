@@ -20,7 +20,7 @@ from .core import StorageError, StoreTooNew, canonical_json, storage_errors
 __all__ = ['metadata', 'runs', 'params', 'metrics', 'metric_history', 'run_inputs', 'run_outputs', 'run_versions',
            'pipeline_runs', 'pipeline_steps', 'dataset_versions', 'splits', 'expectations', 'feature_views',
            'materializations', 'model_versions', 'aliases', 'evaluations', 'audit', 'batches', 'checks', 'HEAD', 'Json',
-           'Store', 'take_turns', 'note_version', 'next_version']
+           'Store', 'take_turns', 'note_version', 'note_output', 'next_version']
 
 # %% ../nbs/02_store.ipynb #ac8bb79e
 class Json(sa.types.TypeDecorator):
@@ -227,6 +227,17 @@ def note_version(
     "Note that a run made a version, whether or not another had made the same before."
     key = dict(run_id=run_id, kind=kind, name=name, version=version)
     if not connection.execute(sa.select(run_versions).filter_by(**key)).first(): connection.execute(sa.insert(run_versions), key)
+
+def note_output(
+    connection: Connection,  # of a `write`
+    run_id: str,
+    name: str,
+    digest: str,             # of its artifact
+    size: int,               # bytes
+) -> None:
+    "Note what a run made under a name; what it had made under it before is no longer its output."
+    connection.execute(sa.delete(run_outputs).filter_by(run_id=run_id, name=name))
+    connection.execute(sa.insert(run_outputs), dict(run_id=run_id, name=name, digest=digest, size=size))
 
 def next_version(
     connection: Connection,  # of a `write`

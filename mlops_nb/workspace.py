@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlops_nb.scoring import Batches
     from mlops_nb.tracking import Mirror, MirroredRun
     from mlops_nb.tuning import Studies
+    from mlops_nb.validation import ExpectationsVersions
     from mlops_nb.widgets import MonitoringPanel, PromotionPanel
 
 # %% auto #0
@@ -36,8 +37,14 @@ class Workspace(Home):
 
     @cached_property
     def datasets(self) -> Datasets:
-        from mlops_nb.splits import Datasets  # with split and splits
+        from mlops_nb import differences, leakage, splits, validation  # noqa: F401: they give it diff, split, validate, admit
+        from mlops_nb.datasets import Datasets
         return Datasets(self)
+
+    @cached_property
+    def expectations(self) -> ExpectationsVersions:
+        from mlops_nb.validation import ExpectationsVersions
+        return ExpectationsVersions(self)
 
     @cached_property
     def runs(self) -> Runs:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_nb.core import BadParameter, BadTable
-from mlops_nb.validation import ColumnRule, Expectations, infer, validate
+from mlops_nb.expectations import ColumnRule, Expectations, infer
+from mlops_nb.validation import validate
 from test_profiles import tables
 
 GOOD = pd.DataFrame({"carrier": ["UA", "DL", "B6"], "distance": [1400, 762, 1576], "delay": [3.5, -7.0, np.nan], "late": [True, False, False],
@@ -155,4 +156,4 @@ def test_markup_in_names_and_values_is_escaped():
 
 
 def test_a_misspelt_rule_is_named():
-    with pytest.raises(BadParameter, match="the rule of a has no minimum: write max, min"): Expectations.from_dict({"columns": {"a": {"minimum": 0}}})
+    with pytest.raises(BadParameter, match="the rule of a has no .minimum.: write type, nullable, min, max"): Expectations.from_dict({"columns": {"a": {"minimum": 0}}})

@@ -5,18 +5,20 @@
 # %% ../../nbs/workflows/validate.ipynb #70ec74fa
 from __future__ import annotations
 
-import pandas as pd
-
-from ..validation import Expectations, Report, infer, validate
+from ..expectations import infer
+from ..validation import ExpectationsVersion
+from ..workspace import Workspace
 
 # %% auto #0
-__all__ = ['hold_against']
+__all__ = ['expected_of']
 
 # %% ../../nbs/workflows/validate.ipynb #52fbc714
-def hold_against(
-    table: pd.DataFrame,
-    good: pd.DataFrame,
-) -> tuple[Expectations, Report]:
-    "What a good table lets expect, and how another meets it."
-    expectations = infer(good)
-    return expectations, validate(table, expectations)
+def expected_of(
+    ws: Workspace,
+    recorded: str,  # reference of expectations; empty for a draft
+    good: str,      # reference of a good dataset version, to draft from
+) -> ExpectationsVersion:
+    "Recorded expectations, or a draft that is recorded now."
+    if recorded: return ws.expectations[recorded]
+    version = ws.datasets[good]
+    return ws.expectations.add(version.name, infer(version.read()), f"drafted from {version.ref}")
