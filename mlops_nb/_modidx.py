@@ -758,6 +758,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'mlops_nb.tables._find_files': ('tables.html#_find_files', 'mlops_nb/tables.py'),
                                  'mlops_nb.tables._from_pandas': ('tables.html#_from_pandas', 'mlops_nb/tables.py'),
                                  'mlops_nb.tables._header': ('tables.html#_header', 'mlops_nb/tables.py'),
+                                 'mlops_nb.tables._known_so_far': ('tables.html#_known_so_far', 'mlops_nb/tables.py'),
                                  'mlops_nb.tables._only_rows': ('tables.html#_only_rows', 'mlops_nb/tables.py'),
                                  'mlops_nb.tables._parquet': ('tables.html#_parquet', 'mlops_nb/tables.py'),
                                  'mlops_nb.tables._parsed': ('tables.html#_parsed', 'mlops_nb/tables.py'),

@@ -70,7 +70,9 @@ def diff(self: Datasets,
     shared = [name for name in old.columns if name in new.columns]
     if not shared: raise BadParameter(f"{old.ref} and {new.ref} have no column in common: there is nothing to compare")
     with query_engine() as engine:
-        for name, version in (("a", old), ("b", new)): engine.execute(f"CREATE VIEW {name} AS SELECT {', '.join(map(_name, shared))} FROM {_files(version)}")
+        as_text = {name for name in shared if (old.columns[name] == "string") != (new.columns[name] == "string")}
+        columns = ", ".join(f"CAST({_name(name)} AS VARCHAR) AS {_name(name)}" if name in as_text else _name(name) for name in shared)
+        for name, version in (("a", old), ("b", new)): engine.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {_files(version)}")
         counts = _by_key(engine, old, new, tuple(key), shared) if key else _as_they_are(engine, old)
     return Difference(old.ref, new.ref, {name: kind for name, kind in new.columns.items() if name not in old.columns}, {name: kind for name, kind in old.columns.items() if name not in new.columns},
         {name: (old.columns[name], new.columns[name]) for name in shared if old.columns[name] != new.columns[name]}, tuple(key), **counts, profile=_profiles(old, new, shared))

@@ -177,16 +177,22 @@ def _only_rows(file: _File, names: list[str]) -> Iterator[pa.RecordBatch]:
 def _parquet(files: list[_File]) -> Rows:
     schemas = []
     for file in files:
-        with _plain_errors(file.name), file.open() as source: schemas.append(plain_schema(pq.read_schema(source)))
-    for file, schema in zip(files, schemas):
-        if set(schema.names) != set(schemas[0].names): raise BadTable(f"{file.name} has the columns {', '.join(schema.names)}; {files[0].name} has {', '.join(schemas[0].names)}: add them as different datasets")
-        for column in schema:
-            try: pa.unify_schemas([pa.schema([schemas[0].field(column.name)]), pa.schema([column])], promote_options="permissive")
-            except pa.ArrowException: raise BadTable(f"{file.name}: column {column.name!r} is {column.type}, in {files[0].name} it is {schemas[0].field(column.name).type}: convert one of them") from None
+        with _plain_errors(file.name), file.open() as source: schemas.append(pq.read_schema(source))
+        plain_schema(schemas[-1])
+    whole = _known_so_far(schemas[0])
+    for file, schema in zip(files[1:], schemas[1:]):
+        if set(schema.names) != set(whole.names): raise BadTable(f"{file.name} has the columns {', '.join(schema.names)}; {files[0].name} has {', '.join(whole.names)}: add them as different datasets")
+        for column in _known_so_far(schema):
+            try: whole = pa.unify_schemas([whole, pa.schema([column])], promote_options="permissive")
+            except pa.ArrowException: raise BadTable(f"{file.name}: column {column.name!r} is {column.type}, in {files[0].name} it is {whole.field(column.name).type}: convert one of them") from None
     def batches():
         for file in files:
             with _plain_errors(file.name), file.open() as source: yield from pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20).iter_batches(BLOCK)
-    return Rows(pa.unify_schemas(schemas, promote_options="permissive"), batches)
+    return Rows(plain_schema(whole), batches)
+
+def _known_so_far(schema: pa.Schema) -> pa.Schema:
+    "Plain types, but a column without a value may still turn out to be of any type."
+    return pa.schema([(column.name, column.type if pa.types.is_null(column.type) else _plain_type(column.name, column.type)) for column in schema])
 
 # %% ../nbs/10_tables.ipynb #7ea5ee15
 @contextlib.contextmanager
