@@ -1,7 +1,7 @@
 "Each rule found where it is broken, none where it is not."
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_nb.core import BadParameter, BadTable
+from mlops_nb.core import BadParameter, BadTable, NotFound
 from mlops_nb.expectations import ColumnRule, Expectations, infer
 from mlops_nb.validation import validate
 from test_profiles import tables
@@ -157,3 +157,90 @@ def test_markup_in_names_and_values_is_escaped():
 
 def test_a_misspelt_rule_is_named():
     with pytest.raises(BadParameter, match="the rule of a has no .minimum.: write type, nullable, min, max"): Expectations.from_dict({"columns": {"a": {"minimum": 0}}})
+
+
+ROWS = pd.DataFrame({"n": [1.0, -5.0, None, 7.0], "code": ["a", "x", "a", "b"], "when": pd.to_datetime(["2013-01-01", "2013-01-02", "2013-01-03", None])})
+RULE_OF = {"n": ColumnRule("number", nullable=False, min=0), "code": ColumnRule("string", values=("a", "b"))}
+
+
+@pytest.mark.parametrize("table, n, code, outcome, aside", [
+    ("refuse", None, None, "refused", []), ("warn", None, None, "warned", []), ("quarantine", None, None, "quarantined", [1, 2]),
+    ("warn", "quarantine", None, "quarantined", [1, 2]), ("warn", {"range": "quarantine"}, None, "quarantined", [1]), ({"missing values": "quarantine"}, {"range": "warn"}, "warn", "quarantined", [2]), ("quarantine", None, "refuse", "refused", [1, 2])])
+def test_policy_of_the_rule_then_the_column_then_the_table_is_what_follows(table, n, code, outcome, aside):
+    expectations = Expectations({"n": replace(RULE_OF["n"], policy=n), "code": replace(RULE_OF["code"], policy=code)}, policy=table)
+    report = validate(ROWS, expectations)
+    assert (report.outcome, report.divide(ROWS)[1].index.tolist()) == (outcome, aside)
+    if outcome == "refused":
+        with pytest.raises(BadTable): report.require()
+    else: report.require()
+
+
+@pytest.mark.parametrize("made, says", [
+    (lambda: ColumnRule(policy="ignore"), "'ignore' is no policy: write warn, quarantine, refuse"), (lambda: ColumnRule(policy={"colour": "warn"}), "'colour' is no rule"), (lambda: Expectations({}, policy={"drift": "quarantine"}), "no rows to quarantine"),
+    (lambda: Expectations({"a": ColumnRule(max_psi=0.1)}), "no reference to be near to"), (lambda: Expectations({}, max_age="2 days"), "time_column and max_age"), (lambda: Expectations({}, time_column="t", max_age="long"), "no span of time"),
+    (lambda: Expectations.from_yaml("- a"), "have columns"), (lambda: Expectations.from_yaml("columns: {a: 3}"), "the rule of a is 3"), (lambda: Expectations.from_yaml("columns: {}\nowner: me"), "has no 'owner'"), (lambda: Expectations.from_yaml("a: [1"), "are no YAML")])
+def test_what_nobody_can_mean_is_refused_when_it_is_written(made, says):
+    with pytest.raises(BadParameter, match=says) as refused: made()
+    assert "\n" not in str(refused.value)
+
+
+@given(st.dictionaries(st.text("abc é:'#", min_size=1, max_size=5), st.builds(ColumnRule, type=st.sampled_from([None, "string", "boolean"]), nullable=st.booleans(), values=st.one_of(st.none(), st.lists(st.one_of(st.booleans(), st.integers(), st.text(max_size=4)), max_size=3).map(tuple)), policy=st.sampled_from([None, "warn", {"type": "quarantine"}])), max_size=4), st.sampled_from([None, "t@1"]))
+def test_yaml_reads_back_as_it_was_written(columns, reference):
+    expectations = Expectations(columns, reference=reference, policy={"drift": "warn"})
+    back = Expectations.from_yaml(expectations.to_yaml())
+    assert back == expectations and list(back.columns) == list(columns)
+
+
+def test_breach_names_column_rule_count_and_rows_and_is_kept_with_the_run(ws, monkeypatch):
+    from mlops_nb.runs import begin
+    run = begin(ws, "a.ipynb", "interactive")
+    monkeypatch.setenv("MLOPS_RUN", run.id)
+    ws.datasets.add("t", ROWS)
+    report = ws.datasets.validate("t", Expectations({"n": ColumnRule(min=0), "gate": ColumnRule()}, policy={"missing column": "warn"}))
+    kept = run.record.read_json("validation")
+    assert kept == json.loads(json.dumps(report.asdict())) and kept["outcome"] == "refused"
+    assert [(breach["column"], breach["rule"], breach["count"], breach["policy"], [row["row"] for row in breach["rows"]]) for breach in kept["breaches"]] == [("gate", "missing column", 4, "warn", []), ("n", "range", 1, "refuse", [1])]
+
+
+def test_drift_beyond_chance_is_a_breach_and_chance_is_none(ws):
+    rng = np.random.default_rng(0)
+    ws.datasets.add("t", pd.DataFrame({"x": rng.normal(size=5000), "kind": rng.choice(["a", "b"], 5000)}))
+    expectations = Expectations({"x": ColumnRule(max_psi=0.1, policy="warn"), "kind": ColumnRule(max_psi=0.1)}, reference="t@1")
+    for name, x, kind, rules in (("same", rng.normal(size=5000), ["a", "b"], []), ("few", rng.normal(size=200), ["a", "b"], []), ("moved", rng.normal(1, 1, 5000), ["a", "b"], ["x"]), ("new", rng.normal(size=5000), ["a", "c"], ["kind"])):
+        ws.datasets.add(name, pd.DataFrame({"x": x, "kind": rng.choice(kind, len(x))}))
+        assert [breach.column for breach in ws.datasets.validate(name, expectations).breaches] == rules, name
+
+
+def test_stale_table_is_told_from_a_fresh_one():
+    expectations = Expectations({}, time_column="when", max_age="36h")
+    at = datetime(2013, 1, 4, 11, tzinfo=UTC)
+    assert validate(ROWS, expectations, at=at).ok
+    assert [breach.rule for breach in validate(ROWS, expectations, at=at + timedelta(hours=2)).breaches] == ["stale"]
+    with pytest.raises(BadTable, match="holds no points in time"): validate(ROWS.assign(when="soon"), expectations)
+
+
+def test_table_that_is_refused_at_the_door_adds_nothing_and_one_with_odd_rows_loses_none(ws):
+    ws.expectations.add("t", Expectations({"n": ColumnRule(min=0)}))
+    with pytest.raises(BadTable, match="n: 1 row below 0"): ws.datasets.admit("t", ROWS, "t")
+    assert ws.datasets.list() == []
+    assert ws.expectations.add("t", Expectations({"n": ColumnRule(min=0, policy="quarantine")}, policy="warn")).ref == "t@2"
+    version, report = ws.datasets.admit("t", ROWS, "t")
+    aside = ws.datasets["t-quarantine"]
+    assert (version.rows, aside.rows, aside.parents, report.quarantined) == (3, 1, ("t@1",), 1) and "1 row below 0" in aside.description
+    with pytest.raises(NotFound, match="versions 1 to 2"): ws.expectations["t@3"]
+
+
+def test_expectations_by_hand(ws, cli, cli_json, tmp_path):
+    ROWS.to_csv(tmp_path / "t.csv", index=False)
+    assert cli("data", "add", "t", "t.csv", "--tag", "x").returncode == 0
+    (tmp_path / "t.yaml").write_text(cli("data", "expect", "t", "--like", "t").stdout.replace("min: -11.0", "min: 0, policy: quarantine"))
+    assert cli("data", "expect", "t", "--file", "t.yaml").stdout.startswith("# t@1\n")
+    done = cli("data", "validate", "t")
+    assert done.returncode == 0 and "quarantine: n: 1 row below 0" in done.stdout and "1 rows to put aside" in done.stdout
+    added = cli("data", "add", "t", "t.csv", "--against", "t", "--append")
+    assert added.returncode == 0 and "t@2: 7 rows" in added.stdout and "quarantine: n" in added.stderr
+    ROWS.drop(columns="code").to_csv(tmp_path / "bad.csv", index=False)
+    refused = cli("data", "add", "u", "bad.csv", "--against", "t")
+    assert refused.returncode == 2 and refused.stderr == "mlops-nb: code: the column is missing\n"  # the other breach has rows to put aside
+    assert [row["name"] for row in cli_json("data", "ls", "--text", "T", "--tag", "x")] == ["t"]
+    assert cli_json("data", "diff", "t@1", "t@2")["added"] == 3
