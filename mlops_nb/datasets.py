@@ -120,7 +120,7 @@ class DatasetVersion(Shown):
 
 def shown_profile(version: DatasetVersion) -> str:
     "The profile of a version as HTML, without the values of columns that tell about persons."
-    return version.profile()._repr_html_()
+    return version.profile().without_values(version.pii)._repr_html_()
 
 # %% ../nbs/11_datasets.ipynb #cdb9b754
 _FILE_BYTES = 1 << 28
@@ -154,7 +154,7 @@ def _write(
                         yield new
                         if file.size > _FILE_BYTES: break
                 written.files.append(file.digest)
-    written.profile = profile(pa.Table.from_batches(stored(), schema).to_pandas())
+    written.profile = profile(chain([pa.RecordBatch.from_pylist([], schema)], stored()))
     return written
 
 # %% ../nbs/11_datasets.ipynb #6caf9efe
@@ -190,7 +190,7 @@ class Datasets:
         before, blocks = self._open_block(base)
         written = _write(batches, schema, self._artifacts, before)
         if not written.rows: raise BadTable(f"{base.name}: there are no rows to append; nothing was added")
-        whole = _Written(blocks + written.blocks, [*base._files, *written.files], base.rows + written.rows, profile(base.read()))
+        whole = _Written(blocks + written.blocks, [*base._files, *written.files], base.rows + written.rows, base.profile().merge(written.profile))
         return self._keep(base.name, schema, whole, said.pop("parents", (base.ref,)), said.pop("run_id", None), **{"description": None, "owner": None, "tags": None, "pii": None} | said)
 
     def _open_block(self, base: DatasetVersion) -> tuple[pa.RecordBatch|None, list[str]]:

@@ -15,7 +15,7 @@ from fastcore.basics import patch
 
 from .core import BadParameter, Shown
 from .datasets import Datasets, DatasetVersion
-from .profiles import Comparison, compare, html_table, profile
+from .profiles import Comparison, compare, html_table
 from .tables import query_engine
 
 if TYPE_CHECKING: import duckdb
@@ -80,7 +80,7 @@ def diff(self: Datasets,
 def _profiles(old: DatasetVersion, new: DatasetVersion, shared: list[str]) -> Comparison:
     "How far the columns of the same type are from each other."
     same = [name for name in shared if old.columns[name] == new.columns[name]]
-    return compare(before := profile(old.read(same)), profile(new.read(same), like=before))
+    return compare(old.profile().select(same), new.profile().select(same))
 
 def _as_they_are(engine: duckdb.DuckDBPyConnection, old: DatasetVersion) -> dict:
     added, removed = (engine.execute(f"SELECT count(*) FROM (SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other})").fetchone()[0] for one, other in (("b", "a"), ("a", "b")))

@@ -64,8 +64,8 @@ def drift(
     model = models[f"{batch.name}@{batch.version}"].load()
     seen, said = batch.profiles()
     importance = model.importance()
-    rows = [row | {"importance": float(importance.get(row["column"], 0.0))} for row in compare(model.features_profile, seen).table().to_dict("records")]
-    predictions = compare(model.predictions_profile, said).table().to_dict("records")[0]
+    rows = [column.asdict() | {"importance": float(importance.get(column.column, 0.0))} for column in compare(model.features_profile, seen).worst(len(seen.columns))]
+    predictions = compare(model.predictions_profile, said).worst()[0].asdict()
     found = [Breach("feature drift", row["column"], row["psi"], thresholds.feature_psi, f"{row['column']} moved: PSI {row['psi']:.2f} (over {thresholds.feature_psi}), {row['importance']:.0%} of the model's gain")
              for row in rows if row["psi"] > max(thresholds.feature_psi, row["chance_psi"]) and row["importance"] >= thresholds.min_importance]
     if predictions["psi"] > max(thresholds.prediction_psi, predictions["chance_psi"]): found.append(Breach("prediction drift", "prediction", predictions["psi"], thresholds.prediction_psi, f"predictions moved: PSI {predictions['psi']:.2f} (over {thresholds.prediction_psi})"))

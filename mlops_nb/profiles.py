@@ -5,244 +5,168 @@
 # %% ../nbs/10_profiles.ipynb #cbc65f5f
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import base64, zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from html import escape
+from itertools import chain
+from typing import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from fastcore.basics import patch
 
+from .columns import SLICE, ColumnProfile, arrow_kind, check_table, column_type, sketch_of, slices_of
 from .core import BadTable, Shown
+from .sketches import Counts, Numbers, Words
 
 # %% auto #0
-__all__ = ['column_type', 'check_table', 'ColumnProfile', 'Profile', 'profile', 'html_table', 'psi', 'js', 'chance_psi',
-           'ColumnComparison', 'Comparison', 'compare']
+__all__ = ['CORRELATED', 'PSI_LARGE', 'JS_LARGE', 'KS_LARGE', 'WASSERSTEIN_LARGE', 'CRAMER_LARGE', 'SHARE_LARGE', 'P_SMALL',
+           'Products', 'Profile', 'profile', 'psi', 'js', 'chance_psi', 'bins_of', 'Statistic', 'ks', 'wasserstein',
+           'chi_square', 'histogram', 'bars', 'ColumnComparison', 'Comparison', 'compare', 'drawing', 'html_table',
+           'statistics_html']
 
 # %% ../nbs/10_profiles.ipynb #d550223d
-_TYPE_OF_KIND = {"i": "integer", "u": "integer", "f": "number", "b": "boolean", "M": "datetime", "m": "duration"}
-_TYPE_OF_VALUES = {"string": "string", "integer": "integer", "floating": "number", "mixed-integer-float": "number", "decimal": "number",
-                   "boolean": "boolean", "datetime64": "datetime", "datetime": "datetime", "date": "datetime",
-                   "timedelta64": "duration", "timedelta": "duration", "empty": "empty"}
+CORRELATED = 30  # numeric columns
 
-def column_type(
-    series: pd.Series,  # a categorical one is what its categories are
-) -> str:               # integer, number, string, boolean, datetime, duration, empty (only missing values) or other (several types, or none of these)
-    "What the values of a column are, whatever dtype holds them."
-    if isinstance(series.dtype, pd.CategoricalDtype): return column_type(series.cat.categories.to_series())
-    if isinstance(series.dtype, pd.StringDtype): return "string"
-    return _TYPE_OF_KIND.get(series.dtype.kind) or _TYPE_OF_VALUES.get(pd.api.types.infer_dtype(series, skipna=True), "other")
-
-def check_table(
-    table: pd.DataFrame,
-) -> pd.DataFrame:  # the same one
-    "Raise `BadTable` unless `table` is a DataFrame whose columns have distinct names that are text."
-    if not isinstance(table, pd.DataFrame): raise BadTable(f"a {type(table).__name__} is no table: give a pandas DataFrame")
-    if odd := [name for name in table.columns if not isinstance(name, str)]: raise BadTable(f"column names must be text, not {odd[0]!r}: rename them, e.g. table.columns = table.columns.map(str)")
-    if twice := sorted(set(table.columns[table.columns.duplicated()])): raise BadTable(f"more than one column is named {', '.join(twice)}: rename or drop all but one")
-    return table
-
-# %% ../nbs/10_profiles.ipynb #f5a8f99e
 @dataclass(frozen=True)
-class ColumnProfile(Shown):
-    "What one column looks like: its counts per bin, and a few statistics of its finite values."
-    column: str
-    kind: str                             # numeric, datetime or categorical
-    count: int                            # rows with a value
-    missing: int                          # rows without
-    distinct: int                         # different values, exactly
-    mean: float|None = None               # of the finite values, as are std, min and max; a datetime's are in epoch seconds
-    std: float|None = None                # of a sample (n - 1), as in `DataFrame.describe`
-    min: float|None = None
-    max: float|None = None
-    edges: tuple[float, ...] = ()         # (bins + 1,) ascending; empty when the reference had no finite value: then there is one bin
-    counts: tuple[int, ...] = ()          # (bins,) or, for a categorical column, one a category
-    categories: tuple[str, ...] = ()      # most frequent first, in the reference's order when profiled `like` one
-    other: int = 0                        # rows with a value that is none of `categories`
-    new_categories: tuple[str, ...] = ()  # profiled `like` a reference that held all its values: the most frequent of those it never saw
-
-    @property
-    def bins(self) -> np.ndarray:  # counts, other, missing: they add up to the rows
-        "The rows by bin, as the distances take them."
-        return np.array([*self.counts, self.other, self.missing], dtype="int64")
+class Products:
+    "Sums over the rows in which both of two columns have a finite value; each is (columns, columns)."
+    rows: np.ndarray
+    means: np.ndarray     # of the column of the row
+    squares: np.ndarray   # squared deviations of the column of the row
+    products: np.ndarray  # products of deviations
 
     @classmethod
-    def from_dict(cls, record: dict) -> ColumnProfile:
-        "Read what `asdict` wrote."
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
+    def of(cls, values: np.ndarray) -> Products:  # (n, columns) float64
+        known = np.isfinite(values)
+        if not known.any(): return cls(*np.zeros((4, values.shape[1], values.shape[1])))
+        with np.errstate(over="ignore", invalid="ignore"):
+            centre = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+            near = np.where(known, values - centre, 0)
+            there = known.astype("float64")
+            rows, sums = there.T @ there, near.T @ there
+            means = sums / np.maximum(rows, 1)
+            return cls(rows, means + centre[:, None], (near ** 2).T @ there - sums * means, near.T @ near - sums * means.T)
 
-# %% ../nbs/10_profiles.ipynb #ddaf56b8
-_BINS = 20
+    def merge(self, other: Products) -> Products:
+        rows = np.maximum(self.rows + other.rows, 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            step = np.where((self.rows > 0) & (other.rows > 0), other.means - self.means, 0)
+            weight = self.rows * other.rows / rows
+            return Products(self.rows + other.rows, (self.means * self.rows + other.means * other.rows) / rows, self.squares + other.squares + step ** 2 * weight, self.products + other.products + step * step.T * weight)
 
-def _cuts(
-    values: np.ndarray,  # (n,) finite, ascending
-) -> np.ndarray:         # (up to 19,) ascending: where the second and each further bin begins
-    "Where to cut the values into bins of about equal counts."
-    if not len(values): return values
-    distinct = values[np.append(True, values[1:] != values[:-1])]
-    if len(distinct) == 1: return np.array([cut for cut in (distinct[0], np.nextafter(distinct[0], np.inf)) if np.isfinite(cut)])
-    if len(distinct) <= _BINS: return distinct[1:]
-    quantiles, times = np.unique(values[len(values) * np.arange(1, _BINS) // _BINS], return_counts=True)
-    frequent = quantiles[(times > 1) | (quantiles == values[0])]
-    following = np.searchsorted(values, frequent, side="right")
-    cuts = np.union1d(quantiles, values[following[following < len(values)]])
-    return cuts[cuts > values[0]]
+    def correlations(self) -> np.ndarray:  # (columns, columns) Pearson's; NaN where one does not vary
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"): return np.clip(self.products / np.sqrt(self.squares * self.squares.T), -1, 1)
 
-def _counts(
-    values: np.ndarray,  # (n,) ascending
-    cuts: np.ndarray,
-) -> tuple[int, ...]:    # (cuts + 1,)
-    "Values per bin; an infinity is in the first or the last."
-    return tuple(np.diff(np.searchsorted(values, cuts, side="left"), prepend=0, append=len(values)).tolist())
-
-# %% ../nbs/10_profiles.ipynb #2dfac40c
-_TICKS_PER_S = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-
-def _sorted_values(
-    series: pd.Series,
-    type: str,                       # what `column_type` said
-) -> tuple[np.ndarray, np.ndarray]:  # the values without the missing ones, ascending: as they are, and as float64
-    "The values of a column of numbers, times (epoch seconds) or durations (seconds)."
-    if type in ("datetime", "duration"):
-        series = pd.to_datetime(series, utc=True) if type == "datetime" else pd.to_timedelta(series)
-        ticks = np.sort(series.dropna().astype("int64").to_numpy())
-        return ticks, ticks / _TICKS_PER_S[series.dt.unit]
-    if not isinstance(series.dtype, np.dtype) or series.dtype.kind not in "iuf":
-        series = series.dropna()
-        series = series.astype(f"{series.dtype.kind}8" if series.dtype.kind in "iu" else "float64")
-    values = np.sort(series.to_numpy())  # NaN comes last
-    if values.dtype.kind == "f": values = values[:len(values) - np.isnan(values).sum()]
-    return values, values.astype("float64", copy=False)
-
-def _finite_or_none(number: float) -> float|None: return float(number) if np.isfinite(number) else None
-
-def _numeric_profile(series: pd.Series, kind: str, type: str, like: ColumnProfile|None) -> ColumnProfile:
-    native, values = _sorted_values(series, type)
-    finite = values[np.searchsorted(values, -np.inf, side="right"):np.searchsorted(values, np.inf, side="left")]
-    statistics = {}
-    if len(finite):
-        with np.errstate(over="ignore", invalid="ignore"):  # the mean of the largest floats is beyond them: None
-            statistics = dict(mean=_finite_or_none(finite.mean()), std=_finite_or_none(finite.std(ddof=1)) if len(finite) > 1 else None, min=float(finite[0]), max=float(finite[-1]))
-    if like: edges = like.edges
-    else:
-        cuts = _cuts(finite)
-        edges = (float(finite[0]), *cuts.tolist(), float(max(finite[-1], cuts[-1]))) if len(finite) else ()
-    return ColumnProfile(series.name, kind, len(values), len(series) - len(values), int((native[1:] != native[:-1]).sum()) + bool(len(native)),
-                         edges=edges, counts=_counts(values, np.array(edges[1:-1])), **statistics)
-
-# %% ../nbs/10_profiles.ipynb #8bc4a1cf
-_CATEGORIES, _TEXT = 50, 100
-
-def _value_counts(
-    series: pd.Series,
-) -> tuple[pa.Table, int]:  # columns `value` and `count`; how many distinct values there are, long ones in full
-    "How often each value of a column occurs, missing ones left out."
-    series = series.dropna()
-    if series.dtype.kind == "b": series = series.astype("category")
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        counts = np.bincount(series.cat.codes, minlength=len(series.cat.categories))
-        values, counts = pa.array([str(value) for value in series.cat.categories[counts > 0]], pa.large_string()), pa.array(counts[counts > 0])
-    else:
-        text = pa.array(series) if isinstance(series.dtype, pd.StringDtype) else pa.array([str(value) for value in series], pa.large_string())
-        values, counts = pc.value_counts(text).flatten()
-    table, distinct = pa.table({"value": values, "count": counts}), len(values)
-    if distinct and pc.max(pc.utf8_length(values)).as_py() > _TEXT: table = table.set_column(0, "value", pc.utf8_slice_codeunits(values, 0, _TEXT))
-    return table.group_by("value").aggregate([("count", "sum")]).rename_columns(["value", "count"]), distinct
-
-def _most_frequent(table: pa.Table) -> pa.Table:
-    return table.take(pc.select_k_unstable(table, _CATEGORIES, [("count", "descending"), ("value", "ascending")])) if len(table) else table
-
-def _categorical_profile(series: pd.Series, like: ColumnProfile|None) -> ColumnProfile:
-    table, distinct = _value_counts(series)
-    top, new = _most_frequent(table), ()
-    if like:
-        known = pa.array(like.categories, table["value"].type)
-        top = pa.table({"value": known, "count": pc.fill_null(table["count"].take(pc.index_in(known, value_set=table["value"])), 0)})
-        if not like.other: new = _most_frequent(table.filter(pc.invert(pc.is_in(table["value"], value_set=known))))["value"].to_pylist()
-    counts, total = top["count"].to_pylist(), pc.sum(table["count"], min_count=0).as_py()
-    return ColumnProfile(series.name, "categorical", total, len(series) - total, distinct, counts=tuple(counts), categories=tuple(top["value"].to_pylist()), other=total - sum(counts), new_categories=tuple(new))
-
-# %% ../nbs/10_profiles.ipynb #873911ff
+# %% ../nbs/10_profiles.ipynb #fa9fdd47
 @dataclass(frozen=True)
 class Profile(Shown):
     "What a table looks like: a `ColumnProfile` for each of its columns, in their order."
     rows: int
     columns: tuple[ColumnProfile, ...] = field(repr=False)
+    _products: Products|None = field(default=None, repr=False, compare=False)  # of the numeric columns, in their order
 
     def __getitem__(self, name: str) -> ColumnProfile:
         for column in self.columns:
             if column.column == name: return column
         raise KeyError(name)
 
+    @property
+    def kinds(self) -> dict[str, str]:  # by column
+        return {column.column: column.kind for column in self.columns}
+
+    def correlations(self) -> pd.DataFrame:  # square, by name
+        "Pearson's correlations of the numeric columns, over the rows in which both have a value."
+        names = [name for name, kind in self.kinds.items() if kind == "numeric"][:CORRELATED]
+        return pd.DataFrame(self._products.correlations() if self._products else np.full((len(names), len(names)), np.nan), names, names)
+
+    def merge(self, other: Profile) -> Profile:
+        "The profile of both tables together; raise `BadTable` when their columns differ."
+        if set(self.kinds) != set(other.kinds): raise BadTable(f"profiles of different columns do not add up: {', '.join(sorted(set(self.kinds) ^ set(other.kinds)))} is in one of them only")
+        columns = tuple(column.merge(other[column.column]) for column in self.columns)
+        same = self.kinds == other.kinds and list(self.kinds) == list(other.kinds)
+        return Profile(self.rows + other.rows, columns, self._products.merge(other._products) if same and self._products and other._products else None)
+
+    def select(self, names: Iterable[str]) -> Profile:
+        "The profile of some of the columns."
+        return Profile(self.rows, tuple(self[name] for name in names))
+
+    def without_values(self, names: Iterable[str]) -> Profile:
+        "The same, but of some columns only how many values there are: for listings."
+        hidden = set(names)
+        return replace(self, columns=tuple(ColumnProfile(column.column, column.kind, None, (column.count, column.missing)) if column.column in hidden else column for column in self.columns))
+
+    def asdict(self) -> dict:
+        products = None if self._products is None else base64.b85encode(zlib.compress(np.stack([*vars(self._products).values()]).tobytes())).decode()
+        return {"rows": self.rows, "columns": [column.asdict() for column in self.columns], "products": products}
+
     @classmethod
     def from_dict(cls, record: dict) -> Profile:
-        "Read what `asdict` wrote; the two are equal."
-        return cls(record["rows"], tuple(map(ColumnProfile.from_dict, record["columns"])))
-
-_KIND_OF_TYPE = {"integer": "numeric", "number": "numeric", "duration": "numeric", "datetime": "datetime"}
-
-def _column_profile(series: pd.Series, like: ColumnProfile|None) -> ColumnProfile:
-    type = column_type(series)
-    kind = "categorical" if isinstance(series.dtype, pd.CategoricalDtype) else _KIND_OF_TYPE.get(type, "categorical")
-    if like and like.kind != kind:
-        if not series.notna().any(): kind, type, series = like.kind, "number", pd.Series(np.nan, series.index, name=series.name)
-        elif like.kind == "categorical": kind = "categorical"
-        elif like.kind == "numeric" and type in ("boolean", "integer", "number"): kind, type, series = "numeric", "number", series.astype("float64")
-        else: raise BadTable(f"column {series.name} is {like.kind} in the reference, and here of type {type}: convert it first")
-    return _categorical_profile(series, like) if kind == "categorical" else _numeric_profile(series, kind, type, like)
+        "Read what `asdict` wrote."
+        products = None
+        if record["products"] is not None:
+            flat = np.frombuffer(zlib.decompress(base64.b85decode(record["products"])))
+            side = round((len(flat) / 4) ** 0.5)
+            products = Products(*flat.reshape(4, side, side))
+        return cls(record["rows"], tuple(map(ColumnProfile.from_dict, record["columns"])), products)
 
 def profile(
-    table: pd.DataFrame,
-    like: Profile|None = None,  # count on the bins and categories of this one, and on its columns only
+    data: pd.DataFrame|pa.Table|Iterable[pa.RecordBatch],
+    kinds: dict[str, str]|None = None,  # kind by column, of those to be profiled; what they are by themselves, and all of them, when not given
 ) -> Profile:
-    "Profile a table, exactly; raise `BadTable` for one that is no table or is unlike `like` in its columns."
-    check_table(table)
-    if like is None: return Profile(len(table), tuple(_column_profile(table[name], None) for name in table))
-    if lacking := [column.column for column in like.columns if column.column not in table]: raise BadTable(f"the table lacks {', '.join(lacking)}, which the reference has")
-    return Profile(len(table), tuple(_column_profile(table[column.column], column) for column in like.columns))
+    "Profile a table in one pass; raise `BadTable` for one that is no table, lacks a column or has one of another kind."
+    if isinstance(data, pd.DataFrame): return _of_frame(data, kinds)
+    if isinstance(data, pa.Table): data = chain([pa.RecordBatch.from_arrays([pa.array([], column.type) for column in data.schema], schema=data.schema)], data.to_batches(max_chunksize=SLICE))
+    if not hasattr(data, "__iter__") or isinstance(data, (dict, str)): raise BadTable(f"a {type(data).__name__} is no table: give a pandas DataFrame, an Arrow table or its batches")
+    return _of_batches(iter(data), kinds)
 
-# %% ../nbs/10_profiles.ipynb #4f057278
-_WIDTH, _HEIGHT = 120, 24  # of a histogram, in pixels
+def _present(names: Iterable[str], kinds: dict[str, str]|None) -> list[str]:
+    names = list(names)
+    if lacking := [name for name in kinds or () if name not in names]: raise BadTable(f"the table lacks {', '.join(lacking)}, which the reference has")
+    return list(kinds) if kinds is not None else names
 
-def _histogram(column: ColumnProfile) -> str:
-    "An inline SVG; each bar says its bin and count under the pointer."
-    edges = np.array(column.edges)
-    counts = np.array([*column.counts, column.other] if column.other else column.counts, dtype="float64")
-    if not counts.sum(): return ""
-    labels = [*column.categories, "other"] if column.kind == "categorical" else [f"from {_reading(column.kind, edge)}" for edge in column.edges[:-1]] or ["any"]
-    side_by_side = len(edges) < 2 or edges[-1] == edges[-2]
-    widths = np.ones(len(counts)) if side_by_side else np.diff(edges / np.abs(edges).max())
-    widths = np.maximum(widths / widths.sum() * _WIDTH, 1)  # at least a pixel
-    widths *= _WIDTH / widths.sum()
-    heights = counts / widths
-    heights *= _HEIGHT / heights.max()
-    bars = (f"<rect x='{left:.1f}' y='{_HEIGHT - height:.1f}' width='{width * .95:.1f}' height='{height:.1f}'><title>{escape(label)}: {count:,.0f}</title></rect>"
-            for left, width, height, count, label in zip(np.cumsum(widths) - widths, widths, heights, counts, labels) if count)
-    return f"<svg width='{_WIDTH}' height='{_HEIGHT}' role='img' aria-label='counts per bin' fill='steelblue'>{''.join(bars)}</svg>"
+def _of_frame(table: pd.DataFrame, kinds: dict[str, str]|None) -> Profile:
+    names = _present(check_table(table), kinds)
+    columns = {name: slices_of(table[name], (kinds or {}).get(name)) for name in names}
+    starts = range(0, max(len(table), 1), SLICE)
+    def whole(name: str) -> ColumnProfile:
+        kind, slicer = columns[name]
+        return ColumnProfile(name, kind, reduce(lambda a, b: a.merge(b), (slicer(start, start + SLICE) for start in starts)))
+    watched = [name for name in names if columns[name][0] == "numeric"][:CORRELATED]
+    def product(start: int) -> Products:
+        rows = table[watched].iloc[start:start + SLICE]
+        return Products.of(np.column_stack([_plain_numbers(rows[name]) for name in watched]))
+    with ThreadPoolExecutor() as pool:
+        products = pool.submit(lambda: reduce(Products.merge, map(product, starts)) if watched else None)
+        found = tuple(pool.map(whole, names))
+        return Profile(len(table), found, products.result())
 
-def _reading(kind: str, number: float|None) -> str:
-    "A number as a person reads it: a time as a date, where the calendar has one."
-    if number is None: return ""
-    if kind == "datetime" and abs(number) < 2e11: return str(np.datetime64(round(number), "s")).replace("T", " ")
-    return f"{number:.4g}"
+def _plain_numbers(series: pd.Series) -> np.ndarray:
+    return series.dt.total_seconds().to_numpy() if column_type(series) == "duration" else series.to_numpy("float64", na_value=np.nan)
 
-def html_table(
-    caption: str,
-    head: tuple[str, ...],
-    rows: list[tuple[str, ...]],  # a cell is markup: whoever makes it escapes what is in it
-) -> str:
-    "A table with its first column to the left and the others to the right."
-    def line(tag, cells): return "<tr>" + "".join(f"<{tag} style='text-align:{'right' if i else 'left'}'>{cell}</{tag}>" for i, cell in enumerate(cells)) + "</tr>"
-    return f"<table><caption style='text-align:left'><b>{caption}</b></caption>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"
+def _of_batches(batches: Iterator[pa.RecordBatch], kinds: dict[str, str]|None) -> Profile:
+    rows, sketches, products, names, kind_of, watched = 0, [], None, None, {}, []
+    with ThreadPoolExecutor() as pool:
+        for batch in batches:
+            if names is None:
+                names = _present(batch.schema.names, kinds)
+                kind_of = {name: kinds[name] if kinds else arrow_kind(batch.schema.field(name).type) for name in names}
+                watched = [name for name in names if kind_of[name] == "numeric"][:CORRELATED]
+            found = list(pool.map(lambda name: sketch_of(name, batch.column(name), kind_of[name]), names))
+            if watched and batch.num_rows:
+                product = Products.of(np.column_stack([_seconds(batch.column(name)) for name in watched]))
+                products = product if products is None else products.merge(product)
+            sketches = found if not rows else list(pool.map(lambda pair: pair[0].merge(pair[1]), zip(sketches, found)))
+            rows += batch.num_rows
+    if names is None: raise BadTable("there are no batches to profile")
+    return Profile(rows, tuple(ColumnProfile(name, kind_of[name], sketch) for name, sketch in zip(names, sketches)), products)
 
-@patch
-def _repr_html_(self: Profile) -> str:
-    def row(column):
-        if column.kind == "categorical": middle = "", escape(", ".join(column.categories[:3])), ""
-        else: middle = (_reading(column.kind, number) for number in (column.min, column.mean, column.max))
-        return escape(column.column), column.kind, f"{column.missing / max(self.rows, 1):.1%}", f"{column.distinct:,}", *middle, _histogram(column)
-    return html_table(f"Profile of {self.rows:,} rows", ("column", "kind", "missing", "distinct", "min", "mean / most frequent", "max", "histogram"), [row(column) for column in self.columns])
+def _seconds(values: pa.Array) -> np.ndarray:
+    if pa.types.is_duration(values.type): return values.to_pandas().dt.total_seconds().to_numpy()
+    return values.cast(pa.uint8() if pa.types.is_boolean(values.type) else values.type).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
 # %% ../nbs/10_profiles.ipynb #ffc18987
 def _shares(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -282,6 +206,146 @@ def chance_psi(
     return float(chdtri(max(bins - 1, 1), p) * (1 / expected + 1 / actual))
 
 # %% ../nbs/10_profiles.ipynb #6656ef43
+_BINS, _CATEGORIES = 20, 50
+
+def _starts(reference: Counts) -> np.ndarray:  # (up to 21,) positions in its keys at which bins begin
+    "Where the bins of a reference begin."
+    size = len(reference.keys)
+    if size <= _BINS: return np.arange(size)
+    ends = np.cumsum(reference.counts)
+    quantiles = np.searchsorted(ends, ends[-1] * np.arange(1, _BINS) // _BINS, side="right")
+    found, times = np.unique(quantiles, return_counts=True)
+    return np.union1d(np.union1d([0], found), np.minimum(found[times > 1] + 1, size - 1))
+
+def bins_of(
+    reference: ColumnProfile,
+    current: ColumnProfile,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray|list[str]]:  # (bins,) rows of each; the lower ends of the bins, or the categories, then what is other and what is missing
+    "The rows of two columns in bins of the reference; they add up to all rows."
+    if reference.kind == "categorical":
+        names = list(reference.categories)[:_CATEGORIES]
+        a, b = ([column.categories.get(name, 0) for name in names] for column in (reference, current))
+        return np.array([*a, reference.count - sum(a), reference.missing]), np.array([*b, current.count - sum(b), current.missing]), names
+    bits = min(reference.sketch.counts.bits, current.sketch.counts.bits)
+    ours, theirs = reference.sketch.counts.at(bits), current.sketch.counts.at(bits)
+    starts = _starts(ours)
+    cuts = np.append(ours.keys[starts], ours.keys[-1:] + np.uint64(1))
+    def rows(column: ColumnProfile, counts: Counts) -> np.ndarray:
+        within = np.add.reduceat(np.append(counts.counts, 0), np.minimum(at, len(counts.counts))) * (np.diff(at, append=len(counts.counts)) > 0) if len(at := np.searchsorted(counts.keys, cuts)) else np.array([], "int64")
+        below = column.sketch.below + int(counts.counts[:at[0]].sum()) if len(at) else column.sketch.below + counts.total
+        above = column.sketch.above
+        return np.array([below, *within[:-1], int(within[-1]) + above, column.missing]) if len(at) else np.array([below + above, column.missing])
+    return rows(reference, ours), rows(current, theirs), ours.lows()[starts]
+
+# %% ../nbs/10_profiles.ipynb #1ba82224
+PSI_LARGE, JS_LARGE, KS_LARGE, WASSERSTEIN_LARGE, CRAMER_LARGE, SHARE_LARGE, P_SMALL = 0.25, 0.1, 0.1, 0.1, 0.1, 0.01, 1e-3
+
+@dataclass(frozen=True)
+class Statistic(Shown):
+    "One measure of how far two columns are apart."
+    name: str
+    value: float
+    error: float      # that the value may be off by; 0 when it is exact
+    threshold: float  # from which on it is a drift
+    p: float|None     # probability of such a value for two samples of one source; None where none is known
+    drift: bool
+
+def _statistic(name: str, value: float, threshold: float, error: float = 0.0, p: float|None = None, held: float|None = None) -> Statistic:
+    return Statistic(name, value, error, threshold, p, bool((value if held is None else held) > threshold and (p is None or p < P_SMALL)))
+
+def _ladder(a: Numbers, b: Numbers) -> tuple[np.ndarray, np.ndarray, np.ndarray, Counts]:
+    "Shares of both in each prefix that either has; infinities are the outermost."
+    bits = min(a.counts.bits, b.counts.bits)
+    ours, theirs = a.counts.at(bits), b.counts.at(bits)
+    keys = np.union1d(ours.keys, theirs.keys)
+    def shares(numbers: Numbers, counts: Counts) -> np.ndarray:
+        rows = np.zeros(len(keys) + 2)
+        rows[np.searchsorted(keys, counts.keys) + 1] = counts.counts
+        rows[0], rows[-1] = numbers.below, numbers.above
+        return rows / rows.sum()
+    return shares(a, ours), shares(b, theirs), keys, Counts(bits, keys)
+
+def ks(a: Numbers, b: Numbers) -> Statistic:
+    "The two-sample Kolmogorov-Smirnov statistic, with the p value of SciPy's asymptotic one."
+    from scipy.stats import kstwo
+    p, q, _, where = _ladder(a, b)
+    apart = np.cumsum(p) - np.cumsum(q)
+    value, before = float(np.abs(apart).max()), np.append(0, apart[:-1])
+    inside = 0.0 if where.exact else float(np.maximum(np.abs(before + p), np.abs(before - q))[1:-1].max(initial=0.0))
+    n = a.count * b.count / (a.count + b.count)
+    return _statistic("Kolmogorov-Smirnov", value, KS_LARGE, max(inside - value, 0.0), float(kstwo.sf(value, max(round(n), 1))))
+
+def wasserstein(a: Numbers, b: Numbers) -> Statistic|None:
+    "The first Wasserstein distance of the finite values; None when one side has none."
+    if not a.counts.total or not b.counts.total: return None
+    p, q, _, where = _ladder(replace(a, below=0, above=0), replace(b, below=0, above=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        at, width = where.middles(), np.zeros(len(where.keys)) if where.exact else where.highs() - where.lows()
+        value = float(np.abs(np.cumsum(p - q)[1:-2]) @ np.diff(at)) if len(at) > 1 else 0.0
+        error = float((p + q)[1:-1] @ width / 2)
+        spread = np.sqrt(a.squares / max(a.counts.total - 1, 1))
+        in_stds = value / spread if spread > 0 else (np.inf if value else 0.0)
+    return _statistic("Wasserstein", value, WASSERSTEIN_LARGE, error, held=in_stds) if np.isfinite(value) else None
+
+def chi_square(
+    expected: np.ndarray,  # (categories,) counts of the reference
+    actual: np.ndarray,    # (categories,) counts of the current sample
+) -> tuple[float, float, float]:  # statistic, p value, Cramér's V
+    "Pearson's chi-square of a table of two rows, without correction."
+    from scipy.special import chdtrc
+    table = np.stack([expected, actual]).astype("float64")
+    table = table[:, table.sum(axis=0) > 0]
+    if table.shape[1] < 2 or not table.sum(axis=1).all(): return 0.0, 1.0, 0.0
+    even = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
+    value = float(((table - even) ** 2 / even).sum())
+    return value, float(chdtrc(table.shape[1] - 1, value)), float(np.sqrt(value / table.sum()))
+
+def _share(name: str, before: int, of_before: int, after: int, of_after: int) -> Statistic:
+    "The change of a share, with the p value of the two-proportion test."
+    _, p, _ = chi_square(np.array([before, of_before - before]), np.array([after, of_after - after]))
+    return _statistic(name, after / of_after - before / of_before, SHARE_LARGE, p=p, held=abs(after / of_after - before / of_before))
+
+# %% ../nbs/10_profiles.ipynb #9c3b4e84
+_BARS = 20
+
+def histogram(
+    numbers: Numbers,
+    edges: np.ndarray,  # (bins + 1,) ascending
+) -> np.ndarray:        # (bins,) rows; what lies outside is in the first and the last
+    "Rows between fixed edges; those that share a prefix with an edge are on the side of its middle."
+    counts = np.bincount(np.clip(np.searchsorted(edges, numbers.counts.middles(), side="right") - 1, 0, len(edges) - 2), numbers.counts.counts, len(edges) - 1).astype("int64")
+    counts[0] += numbers.below
+    counts[-1] += numbers.above
+    return counts
+
+def _reading(kind: str, number: float|None) -> str:
+    "A number as a person reads it: a time as a date, where the calendar has one."
+    if number is None: return ""
+    if kind == "datetime" and abs(number) < 2e11: return str(np.datetime64(round(number), "s")).replace("T", " ")
+    return f"{number:.4g}"
+
+def bars(
+    reference: ColumnProfile,
+    *others: ColumnProfile,    # of the same kind
+) -> tuple[list[str], list[np.ndarray]]:  # a label a bar, and the rows of each column
+    "What to draw of columns, side by side: their most frequent values, or their distribution over the reference's range."
+    columns = [column for column in (reference, *others)]
+    if reference.kind == "categorical":
+        names = list(dict.fromkeys(name for column in columns for name in list(column.categories)[:_BARS]))[:_BARS]
+        counts = [np.array([*(column.categories.get(name, 0) for name in names), column.count - sum(column.categories.get(name, 0) for name in names)]) for column in columns]
+        return [*names, "other"], counts
+    known = [column.sketch for column in columns if column.sketch and column.sketch.counts.total]
+    if not known: return [], [np.array([], "int64") for _ in columns]
+    values = np.unique(np.concatenate([numbers.counts.middles() for numbers in known])) if all(len(numbers.counts.keys) <= _BARS for numbers in known) else None
+    if values is not None and len(values) <= _BARS: edges, labels = np.append(values, np.inf), [_reading(reference.kind, value) for value in values]
+    else:
+        low, high = known[0].counts.quantiles(np.array([0.01, 0.99]))
+        edges = np.linspace(low, max(high, np.nextafter(low, np.inf)), _BARS + 1) if high > low else np.array([-np.finfo(float).max, low, np.nextafter(low, np.inf), np.finfo(float).max])
+        labels = [f"{_reading(reference.kind, a)} to {_reading(reference.kind, b)}" for a, b in zip(edges, edges[1:])]
+        labels[0], labels[-1] = f"below {_reading(reference.kind, edges[1])}", f"from {_reading(reference.kind, edges[-2])}"
+    return labels, [histogram(column.sketch, edges) if column.sketch else np.zeros(len(labels), "int64") for column in columns]
+
+# %% ../nbs/10_profiles.ipynb #8a20d739
 @dataclass(frozen=True)
 class ColumnComparison(Shown):
     "How far one column is from its reference."
@@ -293,6 +357,9 @@ class ColumnComparison(Shown):
     missing_reference: float         # share of rows, 0 to 1
     missing_current: float
     new_categories: tuple[str, ...]  # that the reference never saw, most frequent first
+    drift: bool                      # do the values lie further from the reference than chance and habit allow?
+    statistics: tuple[Statistic, ...] = field(repr=False)
+    _bars: tuple = field(default=([], []), repr=False)  # see `bars`
 
 @dataclass(frozen=True)
 class Comparison(Shown):
@@ -301,9 +368,12 @@ class Comparison(Shown):
     rows_current: int
     columns: tuple[ColumnComparison, ...] = field(repr=False)  # in the reference's order
 
+    def __getitem__(self, name: str) -> ColumnComparison: return next(column for column in self.columns if column.column == name)
+
     def table(self) -> pd.DataFrame:  # a row a column, by falling psi
-        "The comparison as a table."
-        return pd.DataFrame([vars(column) for column in self.worst(len(self.columns))], columns=[f.name for f in fields(ColumnComparison)])
+        "The comparison as a table, with a column for each statistic."
+        rows = [{key: value for key, value in vars(column).items() if key not in ("statistics", "_bars")} | {statistic.name: statistic.value for statistic in column.statistics if statistic.name not in ("PSI", "Jensen-Shannon")} for column in self.worst(len(self.columns))]
+        return pd.DataFrame(rows, columns=None if rows else ["column", "psi"])
 
     def worst(
         self,
@@ -312,20 +382,86 @@ class Comparison(Shown):
         "The `n` columns that are farthest from the reference."
         return tuple(sorted(self.columns, key=lambda column: -column.psi)[:n])
 
-    def _repr_html_(self) -> str:
-        rows = [(escape(column.column), column.kind, f"{column.psi:.3f}", f"{column.js:.3f}", f"{column.missing_reference:.1%}", f"{column.missing_current:.1%}", escape(", ".join(column.new_categories[:5])))
-                for column in self.worst(len(self.columns))]
-        return html_table(f"{self.rows_current:,} rows compared with {self.rows_reference:,} of the reference", ("column", "kind", "PSI", "JS distance", "missing in reference", "missing now", "new categories"), rows)
-
 def compare(
     reference: Profile,
-    current: Profile,  # of `profile(table, like=reference)`
+    current: Profile,  # with all columns of the reference, of the same kinds; see `profile`
 ) -> Comparison:
-    "Compare two profiles on the same bins; raise `BadTable` when the bins differ or either has no rows."
+    "Compare two profiles; raise `BadTable` when a column is missing or of another kind, or either has no rows."
     if not (reference.rows and current.rows): raise BadTable("a table without rows cannot be compared with another")
-    names = [column.column for column in reference.columns]
-    if names != [column.column for column in current.columns] or any((a.kind, a.edges, a.categories) != (b.kind, b.edges, b.categories) for a, b in zip(reference.columns, current.columns)):
-        raise BadTable("the two profiles have different columns or bins: profile the current table with like=reference")
-    return Comparison(reference.rows, current.rows, tuple(
-        ColumnComparison(a.column, a.kind, psi(a.bins, b.bins), chance_psi(len(a.bins), reference.rows, current.rows), js(a.bins, b.bins), a.missing / reference.rows, b.missing / current.rows, b.new_categories)
-        for a, b in zip(reference.columns, current.columns)))
+    if lacking := [name for name in reference.kinds if name not in current.kinds]: raise BadTable(f"the table lacks {', '.join(lacking)}, which the reference has")
+    return Comparison(reference.rows, current.rows, tuple(_compared(column, current[column.column], reference.rows, current.rows) for column in reference.columns))
+
+def _as_kind(column: ColumnProfile, kind: str) -> ColumnProfile:
+    "A column without a value is of any kind."
+    if column.kind == kind: return column
+    if column.count: raise BadTable(f"column {column.column} is {kind} in the reference, and {column.kind} here: profile it with kinds=reference.kinds, or convert it first")
+    return ColumnProfile(column.column, kind, (Words if kind == "categorical" else Numbers)(missing=column.missing))
+
+def _compared(a: ColumnProfile, b: ColumnProfile, rows: int, now: int) -> ColumnComparison:
+    if not a.count: a = _as_kind(a, b.kind)
+    b = _as_kind(b, a.kind)
+    expected, actual, _ = bins_of(a, b)
+    index, by_chance, distance = psi(expected, actual), chance_psi(len(expected), rows, now), js(expected, actual)
+    found, new = [_statistic("PSI", index, max(PSI_LARGE, by_chance)), _statistic("Jensen-Shannon", distance, JS_LARGE, held=distance if index > by_chance else 0.0)], ()
+    if a.kind != "categorical" and a.count and b.count: found += filter(None, (ks(a.sketch, b.sketch), wasserstein(a.sketch, b.sketch)))
+    if a.kind == "categorical" and a.count and b.count:
+        every = list(a.categories if a.other else dict.fromkeys([*a.categories, *b.categories]))
+        counts = [np.array([*(column.categories.get(name, 0) for name in every), column.count - sum(column.categories.get(name, 0) for name in every)]) for column in (a, b)]
+        value, p, amount = chi_square(*counts)
+        found.append(_statistic("chi-square", value, CRAMER_LARGE, p=p, held=amount, error=0.0))
+        if not a.other:
+            new = tuple(name for name in b.categories if name not in a.categories)
+            found.append(_share("new categories", 0, a.count, sum(b.categories[name] for name in new) + b.other, b.count))
+    if a.missing or b.missing: found.append(_share("missing", a.missing, rows, b.missing, now))
+    return ColumnComparison(a.column, a.kind, index, by_chance, distance, a.missing / rows, b.missing / now, new[:50], any(statistic.drift for statistic in found), tuple(found), bars(a, b))
+
+# %% ../nbs/10_profiles.ipynb #08fcc35d
+_WIDTH, _HEIGHT = 160, 28  # of a histogram, in pixels
+_COLOURS = "#4477aa", "#ee7733"
+
+def drawing(
+    labels: list[str],
+    counts: list[np.ndarray],
+    width: int = _WIDTH,
+    height: int = _HEIGHT,
+) -> str:
+    "Histograms over each other as an inline SVG; each bar says its label and rows under the pointer."
+    shares = [rows / max(rows.sum(), 1) for rows in counts]
+    tallest, step = max((share.max(initial=0) for share in shares), default=0), width / max(len(labels), 1)
+    if not tallest: return ""
+    bar = lambda at, rows, share, colour: f"<rect x='{at * step:.1f}' y='{height * (1 - share / tallest):.1f}' width='{step * .92:.1f}' height='{height * share / tallest:.1f}' fill='{colour}' fill-opacity='.55'><title>{escape(labels[at])}: {rows:,} ({share:.1%})</title></rect>"
+    return f"<svg width='{width}' height='{height}' role='img' aria-label='share of rows by value'>{''.join(bar(at, int(rows[at]), share[at], colour) for rows, share, colour in zip(counts, shares, _COLOURS) for at in range(len(labels)) if rows[at])}</svg>"
+
+def html_table(
+    caption: str,
+    head: tuple[str, ...],
+    rows: list[tuple[str, ...]],  # a cell is markup: whoever makes it escapes what is in it
+) -> str:
+    "A table with its first column to the left and the others to the right."
+    def line(tag, cells): return "<tr>" + "".join(f"<{tag} style='text-align:{'right' if i else 'left'}'>{cell}</{tag}>" for i, cell in enumerate(cells)) + "</tr>"
+    return f"<table><caption style='text-align:left'><b>{caption}</b></caption>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"
+
+@patch
+def _repr_html_(self: Profile) -> str:
+    def row(column):
+        if column.kind == "categorical": middle = "", escape(", ".join(list(column.categories)[:3])), ""
+        else: middle = (_reading(column.kind, number) for number in (column.min, column.mean, column.max))
+        about = "about " if column.distinct_error else ""
+        return escape(column.column), column.kind, f"{column.missing / max(self.rows, 1):.1%}", f"{about}{column.distinct:,}" if column.sketch else "", *middle, drawing(*bars(column)) if column.sketch else ""
+    return html_table(f"Profile of {self.rows:,} rows", ("column", "kind", "missing", "distinct", "min", "mean / most frequent", "max", "distribution"), [row(column) for column in self.columns])
+
+def statistics_html(column: ColumnComparison) -> str:
+    "All that was measured of a column, as a table."
+    def said(statistic): return escape(statistic.name), f"{statistic.value:.4g}", f"± {statistic.error:.1g}" if statistic.error else "exact", "" if statistic.p is None else f"{statistic.p:.2g}", "yes" if statistic.drift else "no"
+    new = f"<p>Never seen before: {escape(', '.join(column.new_categories[:20]))}</p>" if column.new_categories else ""
+    return html_table(f"{escape(column.column)}: PSI of {column.chance_psi:.3f} is chance", ("statistic", "value", "error", "p", "drift"), [said(statistic) for statistic in column.statistics]) + new
+
+@patch
+def _repr_html_(self: Comparison) -> str:
+    def opened(column):
+        colour = "#bb3311" if column.drift else "inherit"
+        head = f"<span style='display:inline-block;min-width:12em;color:{colour}'>{escape(column.column)}</span> PSI {column.psi:.3f} {drawing(*column._bars)} missing {column.missing_reference:.1%} → {column.missing_current:.1%}"
+        return f"<details><summary>{head}</summary>{drawing(*column._bars, width=480, height=120)}{statistics_html(column)}</details>"
+    drifted = sum(column.drift for column in self.columns)
+    legend = f"<span style='color:{_COLOURS[0]}'>■</span> reference, {self.rows_reference:,} rows; <span style='color:{_COLOURS[1]}'>■</span> now, {self.rows_current:,} rows"
+    return f"<p><b>{drifted} of {len(self.columns)} columns moved</b> · {legend}</p>" + "".join(map(opened, self.worst(len(self.columns))))

@@ -109,7 +109,7 @@ class Batches:
         rows = dataset.read()
         predictions, features = scorer.predict(rows)
         plain = predictions[["prediction"]].astype(str) if scorer.model.task == "multiclass" else predictions[["prediction"]]
-        profiles = {"features": profile(features, like=scorer.model.features_profile).asdict(), "predictions": profile(plain, like=scorer.model.predictions_profile).asdict()}
+        profiles = {"features": profile(features, scorer.model.features_profile.kinds).asdict(), "predictions": profile(plain, scorer.model.predictions_profile.kinds).asdict()}
         buffer = io.BytesIO()
         beside(rows, predictions).to_parquet(buffer, compression="zstd")
         row = key | dict(id=new_id(), rows=len(rows), predictions=self.home.artifacts.put(buffer.getvalue()), profile=self.home.artifacts.put(json.dumps(profiles).encode()), run_id=run.id if run else None, created=iso(now()))

@@ -21,7 +21,7 @@ from .core import BadParameter, BadTable, NotFound, Shown, author, check_name, d
 from .datasets import Datasets, DatasetVersion
 from .expectations import OF_ROWS, POLICIES, Expectations, infer, as_numbers, is_type, rows_in_words
 from .home import Home
-from .profiles import Comparison, Profile, check_table, column_type, compare, html_table, profile
+from .profiles import Profile, check_table, column_type, compare, html_table, profile
 from .store import next_version, note_output
 from .tables import open_table
 
@@ -141,13 +141,10 @@ def _drifted(table: pd.DataFrame, expectations: Expectations, reference: Profile
     watched = {name: rule.max_psi for name, rule in expectations.columns.items() if rule.max_psi is not None and name in table}
     if not watched or not len(table): return []
     if lacking := [name for name in watched if name not in [column.column for column in reference.columns]]: raise BadParameter(f"{expectations.reference} has no column {lacking[0]!r} to be near to")
-    far = [column for column in _compare(reference, table[list(watched)]).columns if column.psi > max(watched[column.column], column.chance_psi)]
+    kept = reference.select(watched)
+    far = [column for column in compare(kept, profile(table, kept.kinds)).columns if column.psi > max(watched[column.column], column.chance_psi)]
     everywhere = np.ones(len(table), dtype=bool)
     return [(Breach(column.column, "drift", f"{column.column}: PSI {column.psi:.3f} from {expectations.reference}; allowed is at most {watched[column.column]}", len(table), 1.0, tuple(column.new_categories[:_SAMPLE])), everywhere) for column in far]
-
-def _compare(reference: Profile, table: pd.DataFrame) -> Comparison:
-    reference = replace(reference, columns=tuple(column for column in reference.columns if column.column in table))
-    return compare(reference, profile(table, like=reference))
 
 def _stale(table: pd.DataFrame, expectations: Expectations, at: datetime) -> list[tuple[Breach, np.ndarray]]:
     if not expectations.max_age or not len(table): return []
