@@ -16,7 +16,7 @@ from .core import BadReference, BadTable, MLOpsError, NotFound, digest
 from .datasets import DatasetVersion
 
 # %% auto #0
-__all__ = ['point_in_time', 'Transform', 'transform', 'as_they_are', 'load_transform', 'JoinedTables']
+__all__ = ['point_in_time', 'Transform', 'transform', 'source_of', 'as_they_are', 'load_transform', 'JoinedTables']
 
 # %% ../nbs/13_features.ipynb #38002d23
 def point_in_time(
@@ -60,9 +60,9 @@ def transform(
     **tables: str,  # dataset name by argument name
 ) -> Callable[[Callable], Transform]:
     "Mark a function of raw rows, and of the datasets named here, as one that makes features."
-    return lambda function: Transform(function, tables, _source_of(function.__module__))
+    return lambda function: Transform(function, tables, source_of(function.__module__))
 
-def _source_of(module: str) -> str|None:
+def source_of(module: str) -> str|None:
     "The digest of a module's file as it is now."
     file = getattr(sys.modules.get(module), "__file__", None)
     return digest(Path(file)) if file and Path(file).is_file() else None
@@ -83,7 +83,7 @@ def load_transform(
     if root and str(root) not in sys.path: sys.path.insert(0, str(root))
     try:
         found = getattr(importlib.import_module(module), function)
-        if hasattr(found, "source_digest") and found.source != _source_of(module):
+        if hasattr(found, "source_digest") and found.source != source_of(module):
             importlib.invalidate_caches()
             found = getattr(importlib.reload(sys.modules[module]), function)
     except ImportError as error: raise NotFound(f"transform {name}: {error}; export its notebook with nbdev-export, and run from the project's folder") from error

@@ -137,12 +137,14 @@ def _of_frame(table: pd.DataFrame, kinds: dict[str, str]|None) -> Profile:
         return ColumnProfile(name, kind, reduce(lambda a, b: a.merge(b), (slicer(start, start + SLICE) for start in starts)))
     watched = [name for name in names if columns[name][0] == "numeric"][:CORRELATED]
     def product(start: int) -> Products:
-        rows = table[watched].iloc[start:start + SLICE]
+        rows = table[watched].iloc[start:start + _IN_CACHE]
         return Products.of(np.column_stack([_plain_numbers(rows[name]) for name in watched]))
     with ThreadPoolExecutor() as pool:
-        products = pool.submit(lambda: reduce(Products.merge, map(product, starts)) if watched else None)
+        products = pool.submit(lambda: reduce(Products.merge, map(product, range(0, max(len(table), 1), _IN_CACHE))) if watched else None)
         found = tuple(pool.map(whole, names))
         return Profile(len(table), found, products.result())
+
+_IN_CACHE = 1 << 14  # rows of which deviations are multiplied at a time
 
 def _plain_numbers(series: pd.Series) -> np.ndarray:
     return series.dt.total_seconds().to_numpy() if column_type(series) == "duration" else series.to_numpy("float64", na_value=np.nan)

@@ -23,8 +23,11 @@ def keys_of(
     values: np.ndarray,  # (n,) float64
 ) -> np.ndarray:         # (n,) uint64 in the same order; 0.0 and -0.0 are one
     "Numbers as integers that sort as they do."
-    bits = (values + 0.0).view(np.uint64)
-    return bits ^ np.where(bits & _SIGN, _ALL, _SIGN)
+    bits = values + 0.0
+    turned = bits.view(np.int64) >> 63  # all ones where negative
+    turned |= np.int64(-1 << 63)
+    turned ^= bits.view(np.int64)
+    return turned.view(np.uint64)
 
 def values_of(keys: np.ndarray) -> np.ndarray:
     "The numbers that keys stand for."
