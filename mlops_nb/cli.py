@@ -15,19 +15,21 @@ from .core import BadParameter, MLOpsError, NotFound, Refused, RunFailed, iso, n
 from .workspace import Workspace
 
 # %% auto #0
-__all__ = ['app', 'runs_app', 'pipeline_app', 'data_app', 'model_app', 'audit_app', 'monitor_app', 'Param', 'Timeout',
-           'RunTimeout', 'Where', 'KernelKind', 'Json', 'Key', 'join_pairs', 'main', 'run', 'sweep', 'tune',
+__all__ = ['app', 'runs_app', 'pipeline_app', 'data_app', 'features_app', 'model_app', 'audit_app', 'monitor_app', 'Param',
+           'Timeout', 'RunTimeout', 'Where', 'KernelKind', 'Json', 'Key', 'join_pairs', 'main', 'run', 'sweep', 'tune',
            'pipeline_run', 'pipeline_show', 'pipeline_graph', 'pipeline_ls', 'runs_ls', 'runs_show', 'runs_compare',
-           'runs_open', 'data_add', 'data_ls', 'data_show', 'data_diff', 'data_expect', 'data_validate', 'model_ls',
-           'model_show', 'model_promote', 'model_rollback', 'model_history', 'audit_ls', 'audit_verify', 'audit_export',
-           'score', 'serve', 'monitor_check', 'monitor_ls', 'watch', 'sync', 'init', 'kernelspec', 'demo']
+           'runs_open', 'data_add', 'data_ls', 'data_show', 'data_diff', 'data_expect', 'data_validate', 'features_ls',
+           'features_show', 'features_materialize', 'model_ls', 'model_show', 'model_promote', 'model_rollback',
+           'model_history', 'audit_ls', 'audit_verify', 'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls',
+           'watch', 'sync', 'init', 'kernelspec', 'demo']
 
 # %% ../nbs/90_cli.ipynb #8b7b47d0
 app = typer.Typer(name="mlops-nb", help="From the notebook to production, and true there: runs, models, promotion, monitoring.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
-runs_app, pipeline_app, data_app, model_app, audit_app, monitor_app = (typer.Typer(no_args_is_help=True) for _ in range(6))
+runs_app, pipeline_app, data_app, features_app, model_app, audit_app, monitor_app = (typer.Typer(no_args_is_help=True) for _ in range(7))
 app.add_typer(runs_app, name="runs", help="Recorded runs: ls, show, compare, open.")
 app.add_typer(pipeline_app, name="pipeline", help="Graphs of runs: run, show, graph, ls.")
-app.add_typer(data_app, name="data", help="Datasets: add, ls, show.")
+app.add_typer(data_app, name="data", help="Datasets: add, ls, show, diff, expect, validate.")
+app.add_typer(features_app, name="features", help="Feature views: ls, show, materialize.")
 app.add_typer(model_app, name="model", help="Models: ls, show, promote, rollback, history.")
 app.add_typer(audit_app, name="audit", help="The audit trail: ls, verify, export.")
 app.add_typer(monitor_app, name="monitor", help="Monitoring: check, ls.")
@@ -61,12 +63,13 @@ def _text(value: object) -> str:
     return str(value)
 
 def _show(thing: object, as_json: bool) -> None:
-    "One object, a line a field."
-    if as_json: return print(json.dumps(thing.asdict(), default=str))
+    "One object, or what is known of it by name, a line a field."
+    fields = thing if isinstance(thing, dict) else thing.asdict()
+    if as_json: return print(json.dumps(fields, default=str))
     from rich.markup import escape
     from rich.table import Table
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in thing.asdict().items(): table.add_row(f"[bold]{name}[/bold]", escape(_text(value)))
+    for name, value in fields.items(): table.add_row(f"[bold]{name}[/bold]", escape(_text(value)))
     _console().print(table)
 
 def join_pairs(words: list[str]) -> list[str]:
@@ -479,6 +482,31 @@ def data_validate(
         for breach in report.breaches: print(f"{breach.policy}: {breach.message}")
         print(f"{report.outcome}: {report.rows:,} rows, {len(report.breaches)} breaches" + (f", {report.quarantined:,} rows to put aside" if report.quarantined else ""))
     if report.outcome == "refused": raise Refused(f"{reference} is not what it should be")
+
+@features_app.command("ls")
+def features_ls(name: Annotated[Optional[str], typer.Argument(help="List all versions of this view.")] = None, as_json: Json = False) -> None:
+    "List feature views: the latest version of each, or all versions of one."
+    _print(Workspace().features.list(name), as_json, {"view": "ref", "keys": lambda v: ", ".join(v.entity), "from": lambda v: ", ".join(v.sources), "ttl": "ttl", "owner": "owner", "description": "description"})
+
+@features_app.command("show")
+def features_show(reference: str, as_json: Json = False) -> None:
+    "Show one feature view: where each feature comes from, and how fresh its online values are."
+    features = Workspace().features
+    view = features[reference]
+    online = features.freshness(view.name).asdict() if features.materializations(view.name) else None
+    _show(view.asdict() | {"lineage": features.lineage(view.name), "online": online}, as_json)
+
+@features_app.command("materialize")
+def features_materialize(
+    view: Annotated[str, typer.Argument(help="package.module:function, which is registered with it, or the name of a view that is.")],
+    until: Annotated[Optional[str], typer.Option(metavar="TIME", help="What was known by then, such as 2013-05-01T12:00; now when not given.")] = None,
+) -> None:
+    "Write the latest values of a view to the online store."
+    import pandas as pd
+    try: moment = pd.Timestamp(until, tz="UTC").to_pydatetime() if until else None
+    except ValueError: raise BadParameter(f"--until {until!r} is no time: write 2013-05-01T12:00") from None
+    done = Workspace().features.materialize(view, moment)
+    print(f"{done.view}: the values of {done.rows:,} keys, known by {done.until[:19]}")
 
 @model_app.command("ls")
 def model_ls(name: Annotated[Optional[str], typer.Argument(help="List all versions of this model.")] = None, as_json: Json = False) -> None:

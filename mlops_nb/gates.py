@@ -8,14 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
-from .core import RunFailed, Shown
+import sqlalchemy as sa
+
+from . import store as db
+from .core import MLOpsError, RunFailed, Shown
 from .registry import Evaluation, Models, ModelVersion, evaluations
 from .records import REPRODUCES
 from .runs import Runs
+from .views import Features
 
 # %% auto #0
 __all__ = ['OUTCOMES', 'Gate', 'Finding', 'Case', 'gate', 'build_case', 'beats_base_rate', 'better_than_champion',
-           'no_slice_collapses', 'signature_holds', 'repeat', 'reproducible', 'ask']
+           'no_slice_collapses', 'signature_holds', 'feature_parity', 'repeat', 'reproducible', 'ask']
 
 # %% ../nbs/41_gates.ipynb #e0bfc15c
 OUTCOMES = "pass", "fail", "cannot tell", "not run"
@@ -102,6 +106,19 @@ def signature_holds(case: Case) -> tuple[str, str, dict]:
     wrong = [f"{name}: {kind} (sent: {served.signature.get(name, 'nothing')})" for name, kind in wanted.signature.items() if served.signature.get(name) != kind]
     if (wanted.task, wanted.classes) != (served.task, served.classes): wrong.append(f"predicts {wanted.task} {list(wanted.classes)}, callers expect {served.task} {list(served.classes)}")
     return "fail" if wrong else "pass", "; ".join(wrong) if wrong else f"the {len(wanted.signature)} columns that {case.champion.ref} asks for, and the same kind of answer", {"wrong": wrong}
+
+# %% ../nbs/41_gates.ipynb #ed0612f4
+@gate
+def feature_parity(case: Case) -> tuple[str, str, dict]:
+    "The feature views that it learned from say the same offline, in batch and online."
+    used = case.models.home.store.rows(sa.select(db.run_inputs).filter_by(run_id=case.candidate.run_id, kind="feature view"))
+    if not used: return "pass", "it learned from no feature view", {}
+    try: parity = Features(case.models.home).parity([row["name"] for row in used])
+    except MLOpsError as error: return "cannot tell", str(error), {}
+    said = f"{parity.values:,} values of {parity.keys:,} keys of {', '.join(parity.views)}"
+    if parity.ok: return "pass", f"{said} are the same offline, in batch and online", parity.asdict()
+    first = parity.differences[0]
+    return "fail", f"among {said}, {first['feature']} of {first['key']} is {first['offline']} offline, {first['batch']} in batch and {first['online']} online", parity.asdict()
 
 # %% ../nbs/41_gates.ipynb #8c49008b
 def repeat(

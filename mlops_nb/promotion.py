@@ -21,7 +21,7 @@ from .registry import Models, ModelVersion
 __all__ = ['POLICY', 'OTHER', 'gates_for', 'Decision', 'RefusedByGates']
 
 # %% ../nbs/42_promotion.ipynb #0e121158
-POLICY = {"production": ("beats_base_rate", "better_than_champion", "no_slice_collapses", "signature_holds", "reproducible")}
+POLICY = {"production": ("beats_base_rate", "better_than_champion", "no_slice_collapses", "signature_holds", "feature_parity", "reproducible")}
 OTHER = ("signature_holds",)
 
 def gates_for(alias: str) -> tuple[str, ...]:

@@ -15,11 +15,12 @@ from .core import MLOpsError
 from .gates import Finding
 from .home import Home
 from .monitoring import Check, Monitor
+from .profiles import Comparison, statistics_html
 from .promotion import Models, RefusedByGates
 from .triggers import answer, is_news, retrain
 
 # %% auto #0
-__all__ = ['log', 'PromotionPanel', 'MonitoringPanel']
+__all__ = ['log', 'PromotionPanel', 'MonitoringPanel', 'ComparisonPanel']
 
 # %% ../nbs/71_widgets.ipynb #1544fb0f
 log = logging.getLogger(__name__)
@@ -166,3 +167,29 @@ class MonitoringPanel(_Panel):
             self._say(f"{decision['candidate']} {'promoted' if decision['promoted'] else 'refused'}: {decision['reason']}", "#15803d" if decision["promoted"] else "#b91c1c")
         except Exception as error: self._say(_line(error), "#b91c1c")
         finally: self.retrain.disabled = False; self.refresh()
+
+# %% ../nbs/71_widgets.ipynb #f4639571
+class ComparisonPanel(_Panel):
+    "A comparison of two profiles that is clicked through by column."
+
+    def __init__(self, comparison: Comparison):
+        import plotly.graph_objects as go
+        self.comparison = comparison
+        columns = comparison.worst(len(comparison.columns))
+        self.column = w.Select(options=[(f"{'●' if column.drift else '○'} {column.column}   PSI {column.psi:.3f}", column.column) for column in columns], rows=min(max(len(columns), 4), 16), layout={"width": "300px"})
+        traces = [go.Bar(name=name, marker_color=colour, opacity=0.6) for name, colour in (("reference", "#4477aa"), ("now", "#ee7733"))]
+        self.figure = go.FigureWidget(traces).update_layout(template="plotly_white", height=320, barmode="overlay", margin={"l": 50, "r": 20, "t": 40, "b": 60}, yaxis_title="share of rows", yaxis_tickformat=".0%", xaxis_type="category")
+        self.statistics = w.HTML()
+        self.column.observe(lambda _: self.refresh(), "value")
+        head = w.HTML(f"<h3 style='margin:0'>{sum(column.drift for column in columns)} of {len(columns)} columns moved</h3><p>{comparison.rows_current:,} rows compared with {comparison.rows_reference:,}</p>")
+        super().__init__(head, w.HBox([self.column, w.VBox([self.figure, self.statistics], layout={"flex": "1 1 auto"})]))
+        self.refresh()
+
+    def refresh(self) -> None:
+        "Show the column that is chosen."
+        column = self.comparison[self.column.value]
+        labels, (before, now) = column._bars
+        with self.figure.batch_update():
+            for trace, rows in zip(self.figure.data, (before, now)): trace.x, trace.y = [escape(label) for label in labels], [float(share) for share in rows / max(rows.sum(), 1)]
+            self.figure.layout.title = escape(column.column)
+        self.statistics.value = statistics_html(column)

@@ -5,7 +5,7 @@
 # %% ../nbs/80_workspace.ipynb #9b1c9073
 from __future__ import annotations
 
-import atexit
+import atexit, os
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from mlops_nb.datasets import Datasets
     from mlops_nb.monitoring import Monitors
     from mlops_nb.pipelines import Pipelines
+    from mlops_nb.profiles import Comparison
     from mlops_nb.registry import Models
     from mlops_nb.runs import Runs
     from mlops_nb.scoring import Batches
     from mlops_nb.tracking import Mirror, MirroredRun
     from mlops_nb.tuning import Studies
     from mlops_nb.validation import ExpectationsVersions
-    from mlops_nb.widgets import MonitoringPanel, PromotionPanel
+    from mlops_nb.views import Features
+    from mlops_nb.widgets import ComparisonPanel, MonitoringPanel, PromotionPanel
 
 # %% auto #0
 __all__ = ['Workspace', 'workflow']
@@ -45,6 +47,17 @@ class Workspace(Home):
     def expectations(self) -> ExpectationsVersions:
         from mlops_nb.validation import ExpectationsVersions
         return ExpectationsVersions(self)
+
+    @cached_property
+    def features(self) -> Features:
+        "The feature views; in a run, what they read is an input of the run."
+        from mlops_nb.views import Features
+        return Features(self, self._find)
+
+    def _find(self, what: str|object) -> object:
+        from mlops_nb.runs import Run
+        if os.environ.get("MLOPS_RUN"): return Run(self, os.environ["MLOPS_RUN"]).use(what)
+        return self.datasets[what] if isinstance(what, str) else what
 
     @cached_property
     def runs(self) -> Runs:
@@ -133,6 +146,11 @@ class Workspace(Home):
         "Drift, performance, retrain, in the notebook."
         from mlops_nb.widgets import MonitoringPanel
         return MonitoringPanel(self, name, alias)
+
+    def comparison_panel(self, comparison: Comparison) -> ComparisonPanel:
+        "A comparison of two profiles, column by column, in the notebook."
+        from mlops_nb.widgets import ComparisonPanel
+        return ComparisonPanel(comparison)
 
     def serve(self, *names: str, host: str = "127.0.0.1", port: int = 8080, key: str|None = None) -> None:
         "Serve models over REST until interrupted; see `serving.serve`."
