@@ -135,41 +135,42 @@ def _header(file: BinaryIO, name: str) -> list[str]:
     if not names: raise BadTable(f"{name} is empty: its first line has to name the columns")
     if twice := sorted({word for word in names if word and names.count(word) > 1}): raise BadTable(f"{name}: duplicate column name {', '.join(map(repr, twice))}: rename one of each")
     if len(names) == 1 and (mark := next((mark for mark in ";\t|" if mark in names[0]), None)): raise BadTable(f"{name} is separated by {mark!r}: save it with commas, or add it from Python as a DataFrame")
-    return [word or f"Unnamed: {at}" for at, word in enumerate(names)]  # as pandas names the index that it wrote
+    return names
 
 @dataclass(frozen=True)
 class _File:
     name: str
     open: Callable[[], BinaryIO] = field(repr=False)
 
-def _texts(file: _File, names: list[str]) -> Iterator[pa.RecordBatch]:
+def _texts(file: _File, header: list[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow.csv
     with file.open() as source:
-        reader = pyarrow.csv.open_csv(source, read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=1, block_size=1 << 22), parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), null_values=_MISSING, strings_can_be_null=True))
+        reader = pyarrow.csv.open_csv(source, read_options=pyarrow.csv.ReadOptions(block_size=1 << 22), parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), null_values=_MISSING, strings_can_be_null=True))
         yield from reader
 
 def _csv(files: list[_File]) -> Rows:
-    def header(file):
+    def header_of(file):
         with _plain_errors(file.name), file.open() as source: return _header(source, file.name)
-    names = header(files[0])
+    header = header_of(files[0])
     for file in files[1:]:
-        if (other := header(file)) != names: raise BadTable(f"{file.name} has the columns {', '.join(other)}; {files[0].name} has {', '.join(names)}: add them as different datasets")
+        if (other := header_of(file)) != header: raise BadTable(f"{file.name} has the columns {', '.join(other)}; {files[0].name} has {', '.join(header)}: add them as different datasets")
+    names = [word or f"Unnamed: {at}" for at, word in enumerate(header)]  # as pandas names the index that it wrote
     guesses = [_Guess(name) for name in names]
     for file in files:
         with _plain_errors(file.name):
-            for batch in _only_rows(file, names):
+            for batch in _only_rows(file, header):
                 for guess, column in zip(guesses, batch.columns): guess.see(column)
     kinds = [guess.kind() for guess in guesses]
     def batches():
         for file in files:
             with _plain_errors(file.name):
-                for batch in _only_rows(file, names): yield pa.record_batch([_parsed(column, kind) for column, kind in zip(batch.columns, kinds)], names)
+                for batch in _only_rows(file, header): yield pa.record_batch([_parsed(column, kind) for column, kind in zip(batch.columns, kinds)], names)
     return Rows(pa.schema([(name, _KINDS[kind]) for name, kind in zip(names, kinds)]), batches)
 
-def _only_rows(file: _File, names: list[str]) -> Iterator[pa.RecordBatch]:
+def _only_rows(file: _File, header: list[str]) -> Iterator[pa.RecordBatch]:
     "A file with a header and nothing below it has no rows."
-    try: yield from _texts(file, names)
+    try: yield from _texts(file, header)
     except pa.ArrowInvalid as error:
         if "Empty CSV file" not in str(error): raise
 

@@ -16,6 +16,7 @@ from typing import Callable
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from . import store as db
@@ -88,8 +89,6 @@ def feature_view(
     return lambda function: FeatureView(function, tuple(entity), event_time, {name: tuple(columns) for name, columns in sources.items()}, ttl, created_time, description or (function.__doc__ or "").strip(), owner, source_of(function.__module__))
 
 # %% ../nbs/13_views.ipynb #81a2c6d5
-def _quoted(name: str) -> str: return '"' + name.replace('"', '""') + '"'
-
 def _micros(times: pd.Series) -> np.ndarray:  # (n,) int64 microseconds since 1970; NaT is the smallest int64
     return pd.to_datetime(times, utc=True).dt.as_unit("us").astype("int64").to_numpy()
 
@@ -103,22 +102,56 @@ def as_of(
 ) -> pa.Table:             # the features, a row for each row of the spine, in their order
     "Point-in-time join of one view."
     features = features_of(values, view)
-    asked = pa.table({f"k{at}": read_table(spine[[name]])[name] for at, name in enumerate(view.entity)} | {"t": _micros(spine[time]), "at": np.arange(len(spine))})
-    known = {f"k{at}": read_table(values[[name]])[name] for at, name in enumerate(view.entity)}
-    for at, name in enumerate(view.entity):
-        if pa.types.is_string(asked[f"k{at}"].type) != pa.types.is_string(known[f"k{at}"].type) and asked[f"k{at}"].null_count < len(asked) and known[f"k{at}"].null_count < len(values): raise BadTable(f"key {name} is {asked[f'k{at}'].type} in the spine, and {known[f'k{at}'].type} in view {view.name}: convert one of them")
-    created = _micros(values[view.created_time]) if view.created_time else None
-    facts = pa.table(known | {"e": _micros(values[view.event_time]), "n": np.arange(len(values))} | ({"c": created} if created is not None else {}))
-    ttl = f"AND f.e >= s.t - {pd.Timedelta(view.ttl).value // 1000}" if view.ttl else ""
-    keys, same = ", ".join(f"k{at}" for at in range(len(view.entity))), " AND ".join(f"s.k{at} = f.k{at}" for at in range(len(view.entity)))
-    with query_engine() as engine:
-        engine.register("spine", asked); engine.register("given", facts)
-        if view.created_time: query = f"SELECT s.at, max_by(f.n, (f.e, f.c, f.n)) AS n FROM spine s JOIN given f ON {same} AND f.e <= s.t AND f.c <= s.t AND f.e > {_NEVER} AND f.c > {_NEVER} {ttl} WHERE s.t > {_NEVER} GROUP BY s.at"
-        else: query = f"SELECT s.at, f.n FROM spine s ASOF JOIN (SELECT {keys}, e, max(n) AS n FROM given WHERE e > {_NEVER} GROUP BY ALL) f ON {same} AND s.t >= f.e WHERE s.t > {_NEVER} {ttl}"
-        found = engine.sql(query).to_arrow_table()
-    row = np.full(len(spine), -1)
-    row[found["at"].to_numpy()] = found["n"].to_numpy()
+    asked, known = ([read_table(table[[name]])[name].combine_chunks() for name in view.entity] for table in (spine, values))
+    for name, one, other in zip(view.entity, asked, known):
+        if pa.types.is_string(one.type) != pa.types.is_string(other.type) and one.null_count < len(one) and other.null_count < len(other): raise BadTable(f"key {name} is {one.type} in the spine, and {other.type} in view {view.name}: convert one of them")
+    keys, groups = _groups(asked, known)
+    moments, events = _micros(spine[time]), _micros(values[view.event_time])
+    if view.created_time: row = _latest_known(keys, moments, groups, events, _micros(values[view.created_time]))
+    else: row = _latest_before(keys, moments, groups, events)
+    ttl = pd.Timedelta(view.ttl).value // 1000 if view.ttl else None
+    if ttl is not None and len(events): row[(row >= 0) & (events[row] < moments - ttl)] = -1
     return read_table(values[features]).take(pa.array(row, mask=row < 0))
+
+def _groups(asked: list[pa.Array], known: list[pa.Array]) -> tuple[np.ndarray, np.ndarray]:
+    "One number for each key of the spine and of the values; -1 for a missing one, and for one that there are no values of."
+    keys, groups = np.zeros(len(asked[0]), "int64"), np.zeros(len(known[0]), "int64")
+    for one, other in zip(asked, known):
+        there = pc.unique(other.drop_null())
+        if one.type != there.type: one = one.cast(there.type) if one.null_count < len(one) else pa.nulls(len(one), there.type)
+        codes = [pc.fill_null(pc.index_in(column, value_set=there), -1).to_numpy(zero_copy_only=False).astype("int64") for column in (one, other)]
+        keys, groups = (np.where((code < 0) | (before < 0), -1, before * (len(there) + 1) + code) for code, before in zip(codes, (keys, groups)))
+        if len(known) == 1: break
+        distinct = np.unique(groups[groups >= 0])  # small numbers again, so that many key columns do not overflow
+        keys, groups = (np.where(np.append(distinct, -2)[at := np.searchsorted(distinct, code)] == code, at, -1) for code in (keys, groups))
+    return keys, groups
+
+def _latest_before(keys: np.ndarray, moments: np.ndarray, groups: np.ndarray, events: np.ndarray) -> np.ndarray:  # (spine,) position among the values, or -1
+    "The last event of the same key at or before each moment."
+    usable = np.flatnonzero((groups >= 0) & (events > _NEVER))
+    if not len(usable): return np.full(len(keys), -1)
+    known = events[usable]
+    first, span = int(known.min()), int(known.max()) - int(known.min()) + 2
+    if (int(groups.max()) + 1) * span < 1 << 62: at, asked = known - first + 1, np.clip(moments, first - 1, first + span - 2) - first + 1
+    else:
+        distinct, at = np.unique(known, return_inverse=True)
+        at, asked, span = at + 1, np.searchsorted(distinct, moments, side="right"), len(distinct) + 1
+    order = usable[np.argsort(groups[usable] * span + at, kind="stable")]
+    line = np.sort(groups[usable] * span + at, kind="stable")
+    found = np.searchsorted(line, keys * span + asked, side="right") - 1
+    row = order[np.maximum(found, 0)]
+    return np.where((found >= 0) & (keys >= 0) & (moments > _NEVER) & (groups[row] == keys), row, -1)
+
+def _latest_known(keys: np.ndarray, moments: np.ndarray, groups: np.ndarray, events: np.ndarray, created: np.ndarray) -> np.ndarray:
+    "The last event of the same key at or before each moment, of those that had become known by then."
+    with query_engine() as engine:
+        engine.register("spine", pa.table({"k": keys, "t": moments, "at": np.arange(len(keys))}))
+        engine.register("given", pa.table({"k": groups, "e": events, "c": created, "n": np.arange(len(groups))}))
+        usable = " AND ".join(f"{name} > {_NEVER}" for name in ("s.t", "f.e", "f.c"))
+        found = engine.sql(f"SELECT s.at, max_by(f.n, (f.e, f.c, f.n)) AS n FROM spine s JOIN given f ON s.k = f.k AND f.e <= s.t AND f.c <= s.t WHERE s.k >= 0 AND {usable} GROUP BY s.at").to_arrow_table()
+    row = np.full(len(keys), -1)
+    row[found["at"].to_numpy()] = found["n"].to_numpy()
+    return row
 
 def features_of(values: pd.DataFrame, view: FeatureView) -> list[str]:
     "The columns of a view that are neither keys nor times."

@@ -66,7 +66,7 @@ def test_listings_speak_json(lived):
 def test_trail_verifies_and_every_promotion_has_its_gates(lived):
     assert run(lived[0], "audit", "verify").returncode == 0
     promotions = [event for event in Workspace(lived[0]).models.history("late-arrival") if event.action == "promote"]
-    assert promotions and all([gate["outcome"] for gate in event.detail["gates"]] == ["pass"] * 5 for event in promotions)
+    assert promotions and all({gate["outcome"] for gate in event.detail["gates"]} == {"pass"} for event in promotions)
 
 
 def test_production_is_what_the_trail_says(lived):

@@ -29,7 +29,8 @@ def lab(tmp_path_factory):
     ws.monitors["tumour"].check()
     ws.runs.run(workflow("train"), {"register_as": "tumour", "rounds": 2})
     ws.runs.run(workflow("evaluate"), {"model": "tumour@2"})
-    cells = [nbformat.v4.new_code_cell("from mlops_nb import Workspace\nws = Workspace()\nws.promotion_panel('tumour')"), nbformat.v4.new_code_cell("ws.monitoring_panel('tumour')")]
+    cells = [nbformat.v4.new_code_cell("from mlops_nb import Workspace\nws = Workspace()\nws.promotion_panel('tumour')"), nbformat.v4.new_code_cell("ws.monitoring_panel('tumour')"),
+             nbformat.v4.new_code_cell("from mlops_nb.profiles import compare, profile\nrows = ws.datasets['tumours'].read()\ncomparison = compare(profile(rows.head(300)), profile(rows.tail(200) * 1.5))\nws.comparison_panel(comparison)"), nbformat.v4.new_code_cell("ws.datasets"), nbformat.v4.new_code_cell("comparison")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}), folder / "panels.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -74,3 +75,17 @@ def test_panels_show_the_state_and_act_by_the_gates(lab, chromium):
     page.locator(".js-plotly-plot").first.wait_for()
     assert page.get_by_text("Drift by feature (PSI)").first.is_visible()
     page.screenshot(path=ws.root / "panels.png")
+    comparison = page.locator(".jp-OutputArea-output").filter(has_text="31 columns moved").first
+    comparison.scroll_into_view_if_needed()
+    chosen = comparison.locator("select").first
+    column = chosen.locator("option").nth(3).inner_text().split()[1:3]
+    chosen.select_option(index=3)
+    comparison.locator(".gtitle").filter(has_text=" ".join(column).split(" PSI")[0].split("   ")[0].split()[0]).first.wait_for()
+    assert comparison.get_by_text("Kolmogorov-Smirnov").first.is_visible()
+    page.screenshot(path=ws.root / "comparison.png")
+    for what, inside in ("tumours@1", "Versions"), ("PSI", "Wasserstein"):
+        opened = page.locator("details").filter(has_text=what).last
+        opened.scroll_into_view_if_needed()
+        opened.locator("summary").click()
+        opened.get_by_text(inside).first.wait_for()
+    page.screenshot(path=ws.root / "details.png")
