@@ -89,7 +89,9 @@ def _as_they_are(engine: duckdb.DuckDBPyConnection, old: DatasetVersion) -> dict
 def _by_key(engine: duckdb.DuckDBPyConnection, old: DatasetVersion, new: DatasetVersion, key: tuple[str, ...], shared: list[str]) -> dict:
     keys = ", ".join(map(_name, key))
     for name, version in (("a", old), ("b", new)):
-        if twice := engine.execute(f"SELECT {keys}, count(*) FROM {name} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchone(): raise BadParameter(f"{', '.join(key)} does not identify a row of {version.ref}: {twice[-1]} rows have {', '.join(map(str, twice[:-1]))}; name more columns")
+        if twice := engine.sql(f"SELECT {keys}, count(*) FROM {name} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").to_arrow_table().to_pylist():
+            *values, count = twice[0].values()
+            raise BadParameter(f"{', '.join(key)} does not identify a row of {version.ref}: {count} rows have {', '.join(map(str, values))}; name more columns")
     values = [column for column in shared if column not in key]
     differs = {column: f"({_name('a_' + column)} IS DISTINCT FROM {_name('b_' + column)})" for column in values}
     sides = ", ".join(f"{side}.{_name(column)} AS {_name(side + '_' + column)}" for column in shared for side in ("a", "b"))
@@ -97,12 +99,12 @@ def _by_key(engine: duckdb.DuckDBPyConnection, old: DatasetVersion, new: Dataset
     engine.execute(f"CREATE VIEW pairs AS SELECT a.here AS in_a, b.here AS in_b, {sides} FROM (SELECT *, true AS here FROM a) a FULL JOIN (SELECT *, true AS here FROM b) b ON {on}")
     both, any_change = "(in_a AND in_b)", f"({' OR '.join(differs.values()) or 'false'})"
     counted = ", ".join(["count(*) FILTER (in_a IS NULL)", "count(*) FILTER (in_b IS NULL)", f"count(*) FILTER ({both} AND {any_change})", f"count(*) FILTER ({both} AND NOT {any_change})", *(f"count(*) FILTER ({both} AND {one})" for one in differs.values())])
-    added, removed, changed, same, *by_column = engine.execute(f"SELECT {counted} FROM pairs").fetchone()
-    result = engine.execute(f"SELECT * FROM pairs WHERE in_a IS NULL OR in_b IS NULL OR {any_change} LIMIT {_SAMPLE}")
-    names, hidden = [column[0] for column in result.description], {*old.pii, *new.pii}
+    added, removed, changed, same, *by_column = engine.execute(f"SELECT {counted} FROM pairs").fetchall()[0]
+    some = engine.sql(f"SELECT * FROM pairs WHERE in_a IS NULL OR in_b IS NULL OR {any_change} LIMIT {_SAMPLE}").to_arrow_table().to_pylist()  # DuckDB's own rows need pytz for times
+    hidden = {*old.pii, *new.pii}
     def example(row: dict) -> dict:
         what = "added" if row["in_a"] is None else "removed" if row["in_b"] is None else "changed"
         side, shown = "b" if what == "added" else "a", lambda name, value: "…" if name in hidden else None if value is None else value if isinstance(value, (int, float, bool)) else str(value)
         return {"what": what, "key": {name: shown(name, row[f"{side}_{name}"]) for name in key}, "values": {name: [shown(name, row[f"a_{name}"]), shown(name, row[f"b_{name}"])] for name in values if what == "changed" and row[f"a_{name}"] != row[f"b_{name}"]}}
     changes = {name: count for name, count in sorted(zip(values, by_column), key=lambda pair: -pair[1]) if count}
-    return dict(added=added, removed=removed, changed=changed, same=same, changes=changes, sample=tuple(example(dict(zip(names, row))) for row in result.fetchall()))
+    return dict(added=added, removed=removed, changed=changed, same=same, changes=changes, sample=tuple(map(example, some)))

@@ -42,6 +42,15 @@ def test_key_that_is_none_is_refused(ws):
     with pytest.raises(BadParameter, match="no column in common"): ws.datasets.diff("t", "u")
 
 
+def test_times_are_keys_and_values_like_others(ws):
+    hours = pd.date_range("2013-01-01", periods=3, freq="h", tz="UTC")
+    ws.datasets.add("t", pd.DataFrame({"hour": hours, "seen": hours}))
+    ws.datasets.add("t", pd.DataFrame({"hour": hours, "seen": [*hours[:2], hours[0]]}))
+    found = ws.datasets.diff("t@1", "t@2", key=("hour",))
+    assert found.changes == {"seen": 1} and found.sample[0]["key"]["hour"].startswith("2013-01-01 02:00")
+    with pytest.raises(BadParameter, match="seen does not identify a row of t@2: 2 rows have 2013-01-01 00:00"): ws.datasets.diff("t@2", "t@2", key=("seen",))
+
+
 def test_odd_names_and_markup_are_only_text(ws):
     before = pd.DataFrame({'a "quoted" one': [1], "it's": ["<script>"], "person": ["Ada"]})
     ws.datasets.add("t", before)

@@ -30,7 +30,7 @@ def peer_python(name: str) -> Path:
     if subprocess.run([str(folder / "bin/python"), "-c", f"import {name}"], capture_output=True).returncode if (folder / "bin/python").is_file() else True:
         print(f"installing {name} into {folder}, once", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(folder / "bin/python"), "-m", "pip", "install", "-q", name, "pyarrow", "pandas<3"], check=True)  # neither works with pandas 3 yet
+        subprocess.run([str(folder / "bin/python"), "-m", "pip", "install", "-q", name, "pyarrow", "pandas<3", "statsmodels"], check=True)  # neither works with pandas 3 yet; NannyML imports statsmodels
     return folder / "bin/python"
 
 
