@@ -45,6 +45,11 @@ class Products:
         if not known.any(): return cls(*np.zeros((4, values.shape[1], values.shape[1])))
         with np.errstate(over="ignore", invalid="ignore"):
             centre = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+            if known.all():
+                near = values - centre
+                sums, squares, n = (np.repeat(one[:, None], len(centre), axis=1) for one in (near.sum(axis=0), (near * near).sum(axis=0), np.full(len(centre), float(len(values)))))
+                means = sums / n
+                return cls(n, means + centre[:, None], squares - sums * means, near.T @ near - sums * means.T)
             near = np.where(known, values - centre, 0)
             there = known.astype("float64")
             rows, sums = there.T @ there, near.T @ there
@@ -135,16 +140,14 @@ def _of_frame(table: pd.DataFrame, kinds: dict[str, str]|None) -> Profile:
     def whole(name: str) -> ColumnProfile:
         kind, slicer = columns[name]
         return ColumnProfile(name, kind, reduce(lambda a, b: a.merge(b), (slicer(start, start + SLICE) for start in starts)))
-    watched = [name for name in names if columns[name][0] == "numeric"][:CORRELATED]
-    def product(start: int) -> Products:
-        rows = table[watched].iloc[start:start + _IN_CACHE]
-        return Products.of(np.column_stack([_plain_numbers(rows[name]) for name in watched]))
+    watched = [table[name] for name in names if columns[name][0] == "numeric"][:CORRELATED]
+    def product(start: int) -> Products: return Products.of(np.column_stack([_plain_numbers(column.iloc[start:start + _IN_CACHE]) for column in watched]))
     with ThreadPoolExecutor() as pool:
         products = pool.submit(lambda: reduce(Products.merge, map(product, range(0, max(len(table), 1), _IN_CACHE))) if watched else None)
         found = tuple(pool.map(whole, names))
         return Profile(len(table), found, products.result())
 
-_IN_CACHE = 1 << 14  # rows of which deviations are multiplied at a time
+_IN_CACHE = 1 << 12  # rows of which deviations are multiplied at a time: so few that the product runs in this thread alone
 
 def _plain_numbers(series: pd.Series) -> np.ndarray:
     return series.dt.total_seconds().to_numpy() if column_type(series) == "duration" else series.to_numpy("float64", na_value=np.nan)
