@@ -5,19 +5,20 @@
 # %% ../nbs/40_audit.ipynb #63b0654d
 from __future__ import annotations
 
-import json
+import contextlib, json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Iterator
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from . import store as db
 from .core import MLOpsError, Shown, author, digest, iso, now, write_whole
-from .store import Store
+from .home import Home
 
 # %% auto #0
-__all__ = ['BrokenChain', 'Event', 'Audit']
+__all__ = ['MOVES', 'BrokenChain', 'Event', 'Audit']
 
 # %% ../nbs/40_audit.ipynb #40d80555
 class BrokenChain(MLOpsError): "An audit trail that somebody changed."; exit_code = 1
@@ -28,53 +29,90 @@ class Event(Shown):
     seq: int       # from 1, without gaps
     time: str
     actor: str
-    action: str    # register | promote | refuse | rollback
+    action: str    # register | describe | policy | approve | reject | schedule | promote | refuse | override | rollback | trust | delete
     subject: str   # reference of the model version, or the model's name
     detail: dict   # what the action needs to be understood: alias, from, to, reason, gates
     previous: str  # hash of the event before it; empty for the first
     hash: str
 
+    @property
+    def model(self) -> str: return self.subject.partition("@")[0]
+
+MOVES = "promote", "override", "rollback"  # the actions that move an alias
+
 def _hash(event: dict) -> str: return digest({key: value for key, value in event.items() if key != "hash"})
 
+# %% ../nbs/40_audit.ipynb #77d2b23b
 class Audit:
     "The audit trail of a workspace."
 
-    def __init__(self, store: Store): self._store = store
+    def __init__(self, home: Home): self._home, self._seen = home, home.folder/"audit.seen"
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        "A transaction in which events are appended; what it wrote is remembered when it is done."
+        with self._home.store.write() as connection: yield connection
+        self._remember()
 
     def append(self,
-        connection: Connection,  # of the transaction that makes the change: both happen, or neither
+        connection: Connection,  # of `writing`: the change and its event both happen, or neither
         action: str,
         subject: str,
         **detail: object,
     ) -> Event:
         "Add an event at the end of the chain."
         if connection.dialect.name == "postgresql": connection.execute(sa.text("LOCK TABLE audit IN EXCLUSIVE MODE"))
-        last = connection.execute(sa.select(db.audit.c.seq, db.audit.c.hash).order_by(db.audit.c.seq.desc()).limit(1)).first()
-        event = dict(seq=last.seq + 1 if last else 1, time=iso(now()), actor=author(), action=action, subject=subject, detail=json.loads(json.dumps(detail)), previous=last.hash if last else "")
+        head = connection.execute(sa.select(db.audit_head.c.seq, db.audit_head.c.hash)).first()
+        event = dict(seq=head.seq + 1 if head else 1, time=iso(now()), actor=author(), action=action, subject=subject, detail=json.loads(json.dumps(detail)), previous=head.hash if head else "")
         event["hash"] = _hash(event)
         connection.execute(sa.insert(db.audit), event)
+        connection.execute(sa.update(db.audit_head).values(seq=event["seq"], hash=event["hash"]) if head else sa.insert(db.audit_head).values(id=1, seq=event["seq"], hash=event["hash"]))
         return Event(**event)
 
     def list(self,
-        model: str|None = None,  # events of one model; all when not given
+        model: str|None = None,     # events of one model; all when not given
+        actions: tuple[str, ...] = (),  # only these; all when not given
     ) -> list[Event]:
         "Events in their order."
-        events = [Event(**row) for row in self._store.rows(sa.select(db.audit).order_by(db.audit.c.seq))]
-        return [event for event in events if model in (None, event.subject.partition("@")[0])]
+        query = sa.select(db.audit).order_by(db.audit.c.seq)
+        if model is not None: query = query.where(sa.or_(db.audit.c.subject == model, db.audit.c.subject.startswith(f"{model}@", autoescape=True)))
+        if actions: query = query.where(db.audit.c.action.in_(actions))
+        return [event for event in (Event(**row) for row in self._home.store.rows(query)) if model in (None, event.model)]
 
     def verify(self) -> int:  # the number of events
-        "Check the whole chain; raise `BrokenChain`, naming the first event that does not fit."
-        previous, count = "", 0
-        for event in self.list():
-            count += 1
-            if event.seq != count: raise BrokenChain(f"audit event {count} is missing: {event.seq} stands in its place; restore the store from a backup")
-            if event.previous != previous: raise BrokenChain(f"audit event {count} does not follow event {count - 1}: one of the two was exchanged; restore the store from a backup")
-            if _hash(event.asdict()) != event.hash: raise BrokenChain(f"audit event {count} ({event.action} {event.subject}, {event.time[:19]}) was changed after it was written; restore the store from a backup")
+        "Check the whole chain, its end, and that every alias points where it says; raise `BrokenChain`, naming the first event that does not fit."
+        with self._home.store.read() as connection:
+            events = [Event(**row) for row in connection.execute(sa.select(db.audit).order_by(db.audit.c.seq)).mappings()]
+            head = connection.execute(sa.select(db.audit_head.c.seq, db.audit_head.c.hash)).first()
+            held = {(row.name, row.alias): row.version for row in connection.execute(sa.select(db.aliases))}
+        previous = ""
+        for at, event in enumerate(events, 1):
+            if event.seq != at: _broken(f"audit event {at} is missing: {event.seq} stands in its place")
+            if event.previous != previous: _broken(f"audit event {at} does not follow event {at - 1}: one of the two was exchanged")
+            if _hash(event.asdict()) != event.hash: _broken(f"audit event {at} ({event.action} {event.subject}, {event.time[:19]}) was changed after it was written")
             previous = event.hash
-        return count
+        if (head.seq, head.hash) != (len(events), previous) if head else events: _broken(f"audit event {len(events) + 1} is missing: the trail ends with {len(events)}, and should end with {head.seq}" if head and head.seq > len(events) else "the note of where the audit trail ends was changed")
+        seen = json.loads(self._seen.read_text()) if self._seen.is_file() else None
+        if seen and (seen["seq"] > len(events) or events[seen["seq"] - 1].hash != seen["hash"]): _broken(f"audit event {min(seen['seq'], len(events) + 1)} is missing or another: this folder has seen event {seen['seq']} ({seen['hash'][:12]}…), which the trail no longer has")
+        said = {(event.model, event.detail["alias"]): event for event in events if event.action in MOVES}
+        for key in sorted(said.keys() | held.keys()):
+            event = said.get(key)
+            if event is None or held.get(key) != event.detail["to"]: _broken(f"{'@'.join(key)} is version {held.get(key)}, but by " + (f"audit event {event.seq} it is {event.detail['to']}" if event else "the trail it never was moved") + ": it was changed past the trail")
+        self._remember(events[-1] if events else None)
+        return len(events)
+
+    def _remember(self, event: Event|None = None) -> None:
+        if event is None:
+            found = self._home.store.rows(sa.select(db.audit_head))
+            if not found: return
+            seq, hash = found[0]["seq"], found[0]["hash"]
+        else: seq, hash = event.seq, event.hash
+        if not self._seen.is_file() or json.loads(self._seen.read_text())["seq"] < seq: write_whole(self._seen, json.dumps({"seq": seq, "hash": hash}))
 
     def export(self, path: Path) -> int:  # the number of events
         "Write the trail as JSON Lines."
         events = self.list()
         write_whole(path, "".join(json.dumps(event.asdict()) + "\n" for event in events))
         return len(events)
+
+def _broken(what: str): raise BrokenChain(f"{what}; restore the store from a backup")

@@ -16,12 +16,14 @@ from .workspace import Workspace
 
 # %% auto #0
 __all__ = ['app', 'runs_app', 'pipeline_app', 'data_app', 'features_app', 'model_app', 'audit_app', 'monitor_app', 'Param',
-           'Timeout', 'RunTimeout', 'Where', 'KernelKind', 'Json', 'Key', 'join_pairs', 'main', 'run', 'sweep', 'tune',
-           'pipeline_run', 'pipeline_show', 'pipeline_graph', 'pipeline_ls', 'runs_ls', 'runs_show', 'runs_compare',
-           'runs_open', 'data_add', 'data_ls', 'data_show', 'data_diff', 'data_expect', 'data_validate', 'features_ls',
-           'features_show', 'features_materialize', 'model_ls', 'model_show', 'model_promote', 'model_rollback',
-           'model_history', 'audit_ls', 'audit_verify', 'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls',
-           'watch', 'sync', 'init', 'kernelspec', 'demo']
+           'Timeout', 'RunTimeout', 'Where', 'KernelKind', 'Json', 'Key', 'To', 'Comment', 'join_pairs', 'main', 'run',
+           'sweep', 'tune', 'pipeline_run', 'pipeline_show', 'pipeline_graph', 'pipeline_ls', 'runs_ls', 'runs_show',
+           'runs_compare', 'runs_open', 'data_add', 'data_ls', 'data_show', 'data_diff', 'data_expect', 'data_validate',
+           'features_ls', 'features_show', 'features_materialize', 'model_ls', 'model_show', 'model_card',
+           'model_describe', 'model_policy', 'model_trust', 'model_delete', 'model_approve', 'model_reject',
+           'model_promote', 'model_rollback', 'model_history', 'model_reproduce', 'audit_ls', 'audit_verify',
+           'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls', 'watch', 'sync', 'init', 'kernelspec',
+           'demo']
 
 # %% ../nbs/90_cli.ipynb #8b7b47d0
 app = typer.Typer(name="mlops-nb", help="From the notebook to production, and true there: runs, models, promotion, monitoring.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,7 +32,7 @@ app.add_typer(runs_app, name="runs", help="Recorded runs: ls, show, compare, ope
 app.add_typer(pipeline_app, name="pipeline", help="Graphs of runs: run, show, graph, ls.")
 app.add_typer(data_app, name="data", help="Datasets: add, ls, show, diff, expect, validate.")
 app.add_typer(features_app, name="features", help="Feature views: ls, show, materialize.")
-app.add_typer(model_app, name="model", help="Models: ls, show, promote, rollback, history.")
+app.add_typer(model_app, name="model", help="Models: ls, show, card, describe, policy, approve, reject, promote, rollback, history, reproduce, trust, delete.")
 app.add_typer(audit_app, name="audit", help="The audit trail: ls, verify, export.")
 app.add_typer(monitor_app, name="monitor", help="Monitoring: check, ls.")
 
@@ -508,41 +510,167 @@ def features_materialize(
     done = Workspace().features.materialize(view, moment)
     print(f"{done.view}: the values of {done.rows:,} keys, known by {done.until[:19]}")
 
+_METRICS = "log_loss", "roc_auc", "rmse", "r2", "accuracy"  # that a listing has room for
+
 @model_app.command("ls")
-def model_ls(name: Annotated[Optional[str], typer.Argument(help="List all versions of this model.")] = None, as_json: Json = False) -> None:
-    "List models: the latest version of each, or all versions of one."
-    _print(Workspace().models.list(name), as_json, {"model": "ref", "aliases": "aliases", "task": "task", "trained on": "trained_on", "created": lambda v: v.created[:19], "metrics": lambda v: {k: v.metrics[k] for k in ("log_loss", "roc_auc", "rmse", "r2", "accuracy") if k in v.metrics}})
+def model_ls(
+    name: Annotated[Optional[str], typer.Argument(help="List all versions of this model.")] = None,
+    where: Annotated[str, typer.Option(help="Conditions joined by 'and', of all versions: metrics.roc_auc > 0.7 and dataset = flights and feature = temp and notebook = train and tags.team = ops.")] = "",
+    as_json: Json = False,
+) -> None:
+    "List models: the latest version of each, all versions of one, or those that meet conditions."
+    models = Workspace().models
+    if name: models[name]
+    found = models.search(" and ".join(filter(None, (f"name = {name}" if name else "", where)))) if where else models.list(name)
+    _print(found, as_json, {"model": "ref", "aliases": "aliases", "task": "task", "trained on": "trained_on", "created": lambda v: v.created[:19], "metrics": lambda v: {k: v.metrics[k] for k in _METRICS if k in v.metrics}})
 
 @model_app.command("show")
 def model_show(reference: str, as_json: Json = False) -> None:
-    "Show one model version."
-    _show(Workspace().models[reference], as_json)
+    "Show one model version: what it takes, what it is worth, where it came from."
+    version = Workspace().models[reference]
+    model = version.load()
+    other = {name: f"{was}, here {here}" for name, (was, here) in version.other_here().items()}
+    _show(version.asdict() | {"format": model.format, "transform": model.transform, "signature": {name: f"{kind} {_domain(model.domain.get(name, {}))}".strip() for name, kind in model.signature.items()}, "other packages here": other}, as_json)
+
+def _domain(seen: dict) -> str:
+    if "low" in seen: return f"({_text(seen['low'])} to {_text(seen['high'])})"
+    return f"({', '.join(seen['categories'][:6])}{', …' if len(seen['categories']) > 6 else ''})" if "categories" in seen else ""
+
+@model_app.command("card")
+def model_card(reference: str, out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Write it to this Markdown file.")] = None) -> None:
+    "Print a version's card, as Markdown: what people said of it, and what is known of it."
+    from mlops_nb.core import storage_errors
+    from mlops_nb.promotion import card_of
+    text = card_of(Workspace().models, reference)
+    if out is None: return print(text)
+    with storage_errors(out): out.write_text(text)
+
+@model_app.command("describe")
+def model_describe(
+    reference: Annotated[str, typer.Argument(help="A model, NAME, or one version, NAME@VERSION.")],
+    description: Annotated[Optional[str], typer.Option(help="What it is.")] = None,
+    owner: Annotated[Optional[str], typer.Option(help="Who answers for it.")] = None,
+    intended_use: Annotated[Optional[str], typer.Option(help="What it is meant for, and what not.")] = None,
+    limitations: Annotated[Optional[str], typer.Option(help="Where it fails.")] = None,
+    tag: Annotated[Optional[list[str]], typer.Option(metavar="NAME=VALUE", help="A tag; without a value it is taken away; may be given again.")] = None,
+) -> None:
+    "Say what a model or a version is for."
+    card = {name: value for name, value in (("owner", owner), ("intended_use", intended_use), ("limitations", limitations)) if value is not None}
+    if odd := [word for word in tag or () if "=" not in word]: raise BadParameter(f"--tag {odd[0]}: write NAME=VALUE")
+    Workspace().models.describe(reference, description, dict(word.split("=", 1) for word in tag) if tag else None, **card)
+    print(f"{reference} is described")
+
+@model_app.command("policy")
+def model_policy(
+    name: str,
+    alias: Annotated[str, typer.Argument()] = "production",
+    file: Annotated[Optional[Path], typer.Option(help="Let what this TOML file says hold from now on.")] = None,
+    comment: Annotated[str, typer.Option("-m", "--comment", help="Why, for the audit trail.")] = "",
+) -> None:
+    "Print what an alias demands of a candidate, as TOML; or set it."
+    models = Workspace().models
+    if file and not file.is_file(): raise NotFound(f"{file} is not a file: write one, e.g. mlops-nb model policy {name} {alias} > policy.toml")
+    held = models.set_policy(name, file.read_text(), alias, comment) if file else models.policy(name, alias)
+    print(f"# {name}@{alias}, " + (f"version {held.version}, by {held.author}, {held.created[:16]}" if held.version else "what holds when nobody said anything"))
+    print(held.policy.to_toml(), end="")
+
+@model_app.command("trust")
+def model_trust(reference: str, comment: Annotated[str, typer.Option("-m", "--comment", help="Why, for the audit trail.")] = "") -> None:
+    "Allow what a version's package holds to run: its transform's stored source, types that skops does not know, a pickle."
+    print(f"{Workspace().models.trust(reference, comment).ref} is trusted")
+
+@model_app.command("delete")
+def model_delete(reference: str, comment: Annotated[str, typer.Option("-m", "--comment", help="Why, for the audit trail.")] = "") -> None:
+    "Take a version out of the registry, when nothing needs it."
+    Workspace().models.delete(reference, comment)
+    print(f"{reference} is deleted")
 
 # %% ../nbs/90_cli.ipynb #8f386521
+To = Annotated[str, typer.Option(help="The alias.")]
+Comment = Annotated[str, typer.Option("-m", "--comment", help="Why, for the audit trail.")]
+
+@model_app.command("approve")
+def model_approve(reference: str, to: To = "production", comment: Comment = "") -> None:
+    "Approve a candidate that somebody else made."
+    event = Workspace().models.approve(reference, to, comment)
+    print(f"{event.subject} is approved for {to} by {event.actor}")
+
+@model_app.command("reject")
+def model_reject(reference: str, to: To = "production", comment: Comment = "") -> None:
+    "Reject a candidate, with a comment that says why."
+    event = Workspace().models.reject(reference, to, comment)
+    print(f"{event.subject} is rejected for {to} by {event.actor}")
+
 @model_app.command("promote")
-def model_promote(reference: str, to: Annotated[str, typer.Option(help="The alias to move.")] = "production", comment: Annotated[str, typer.Option("-m", "--comment", help="Why, for the audit trail.")] = "", as_json: Json = False) -> None:
-    "Move an alias to a version, when its gates pass."
+def model_promote(
+    reference: str,
+    to: To = "production",
+    comment: Comment = "",
+    override: Annotated[str, typer.Option(metavar="REASON", help="In an emergency: promote past the policy, for this reason.")] = "",
+    at: Annotated[str, typer.Option(metavar="TIME", help="Not now but then, such as 2013-05-01T06:00+00:00; mlops-nb watch decides it when it is due.")] = "",
+    as_json: Json = False,
+) -> None:
+    "Move an alias to a version, when its policy allows it."
     from mlops_nb.promotion import RefusedByGates
-    try: decision = Workspace().models.promote(reference, to, comment)
+    try: decision = Workspace().models.promote(reference, to, comment, override, _moment(at, "--at"))
     except RefusedByGates as refusal: _findings(refusal.decision, as_json); raise
     _findings(decision, as_json)
-    if not as_json: print(f"{decision.candidate} is {decision.alias}: {decision.reason}")
+    if not as_json: print(f"{decision.candidate} is {decision.alias}: {decision.reason}" if decision.promoted else f"{decision.candidate}: {decision.reason}")
+
+def _moment(text: str, option: str):
+    from datetime import datetime
+    if not text: return None
+    try: moment = datetime.fromisoformat(text)
+    except ValueError: raise BadParameter(f"{option} {text!r} is no time: write 2013-05-01T06:00+00:00") from None
+    return moment if moment.tzinfo else moment.astimezone()  # as the clock on the wall shows it
 
 def _findings(decision, as_json: bool) -> None:
     if as_json: return print(json.dumps(decision.asdict()))
     if decision.findings: _print(list(decision.findings), False, {"gate": "gate", "outcome": "outcome", "finding": "message"})
 
 @model_app.command("rollback")
-def model_rollback(name: str, alias: Annotated[str, typer.Argument()] = "production", comment: Annotated[str, typer.Option("-m", "--comment", help="Why, for the audit trail.")] = "") -> None:
+def model_rollback(name: str, alias: Annotated[str, typer.Argument()] = "production", comment: Comment = "") -> None:
     "Move an alias back to where it pointed before."
     print(f"{Workspace().models.rollback(name, alias, comment).ref} is {alias} again")
 
 @model_app.command("history")
-def model_history(name: str, as_json: Json = False) -> None:
+def model_history(
+    name: str,
+    alias: Annotated[Optional[str], typer.Option(help="Only of this alias.")] = None,
+    at: Annotated[str, typer.Option(metavar="TIME", help="Which version an alias pointed to at a moment, who had put it there, and on what evidence.")] = "",
+    as_json: Json = False,
+) -> None:
     "Show what was tried with a model's aliases."
-    ws = Workspace()
-    ws.models[name]
-    _print(ws.models.history(name), as_json, {"when": lambda e: e.time[:19], "who": "actor", "what": "action", "version": "subject", "alias": lambda e: e.detail["alias"], "why": lambda e: "; ".join(filter(None, (e.detail.get("comment"), e.detail.get("reason"))))})
+    models = Workspace().models
+    models[name]
+    if at:
+        event = models.placed(name, alias or "production", _moment(at, "--at"))
+        if event is None: raise NotFound(f"{name}@{alias or 'production'} pointed to no version at {at}")
+        if as_json: return _show(event, True)
+        print(f"{name}@{event.detail['to']} was {event.detail['alias']}, by {event.action} of {event.actor} at {event.time[:19]} (audit event {event.seq})" + (f": {why}" if (why := _why(event)) else ""))
+        if gates := event.detail.get("gates"): _print([_Fields(gate) for gate in gates], False, {"gate": "gate", "outcome": "outcome", "finding": "message"})
+        return
+    red = lambda event: "override!" if event.action == "override" else event.action
+    _print(models.history(name, alias), as_json, {"when": lambda e: e.time[:19], "who": "actor", "what": red, "version": "subject", "alias": lambda e: e.detail["alias"], "why": _why})
+
+def _why(event) -> str: return "; ".join(filter(None, (event.detail.get("comment"), event.detail.get("reason"))))
+
+class _Fields:
+    def __init__(self, fields: dict): self.__dict__.update(fields)
+
+@model_app.command("reproduce")
+def model_reproduce(
+    reference: str,
+    in_clean_env: Annotated[bool, typer.Option("--in-clean-env", help="In a new virtual environment with the packages that were recorded; it is made once.")] = False,
+    as_json: Json = False,
+) -> None:
+    "Execute a version's training run again, and compare every output to the byte."
+    found = Workspace().models.reproduce(reference, in_clean_env)
+    if as_json: _show(found, True)
+    else:
+        for name, (before, after) in found.outputs.items(): print(f"{name}: {(before or 'none')[:16]} recorded, {(after or 'none')[:16]} made again: {'the same' if before == after else 'another'}")
+        print(found.explained)
+    if not found.same: raise Refused(f"{found.version} could not be made again as it was")
 
 @audit_app.command("ls")
 def audit_ls(model: Annotated[Optional[str], typer.Argument(help="Only events of this model.")] = None, as_json: Json = False) -> None:
@@ -612,11 +740,12 @@ def watch(
     models: Annotated[Optional[list[str]], typer.Argument(help="Names of models; all when not given.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Look once and end; without it, look every minute.")] = False,
 ) -> None:
-    "Answer breaches: retrain, evaluate, bring before the gates."
+    "Answer breaches (retrain, evaluate, bring before the gates), and decide the promotions that are due."
     import threading
     from mlops_nb.triggers import answer, due
     ws = Workspace()
     while True:
+        for decision in ws.models.promote_due(): print(f"{decision.candidate} {'promoted' if decision.promoted else 'refused'} as scheduled: {decision.reason}")
         for name in models or [version.name for version in ws.models.list()]:
             monitor = ws.monitors[name]
             if not (check := due(monitor)): print(f"{name}: no breach waits for an answer"); continue

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import importlib, sys
-from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable
 
@@ -16,7 +18,8 @@ from .core import BadReference, BadTable, MLOpsError, NotFound, digest
 from .datasets import DatasetVersion
 
 # %% auto #0
-__all__ = ['point_in_time', 'Transform', 'transform', 'source_of', 'as_they_are', 'load_transform', 'JoinedTables']
+__all__ = ['point_in_time', 'Transform', 'transform', 'source_of', 'as_they_are', 'load_transform', 'stored_transform',
+           'JoinedTables']
 
 # %% ../nbs/13_features.ipynb #38002d23
 def point_in_time(
@@ -43,8 +46,10 @@ class Transform:
     tables: dict[str, str]  # dataset name by argument name
     source: str|None        # SHA-256 of the file of its module, read when the function was made; None in a notebook
 
+    origin: str = ""       # of a stored one: the name that it was trained under
+
     @property
-    def name(self) -> str: return f"{self.function.__module__}:{self.function.__qualname__}"
+    def name(self) -> str: return self.origin or f"{self.function.__module__}:{self.function.__qualname__}"
 
     def source_digest(self) -> str:
         "SHA-256 of the source that this function was made from: what the model package records."
@@ -90,6 +95,23 @@ def load_transform(
     except AttributeError as error: raise NotFound(f"transform {name}: {module} has no function {function!r}; is its cell marked #| export?") from error
     if not hasattr(found, "source_digest"): raise MLOpsError(f"transform {name}: {function} is not marked @transform()")
     return found
+
+# %% ../nbs/13_features.ipynb #8061babd
+def stored_transform(
+    name: str,     # `package.module:function`
+    source: Path,  # of the module, as it was
+) -> Transform:
+    "A transform from the source that a package holds; raise `NotFound` with the reason when that cannot be run."
+    module, _, function = name.partition(":")
+    key = f"{module.rpartition('.')[0]}.stored_{digest(source)[:16]}".lstrip(".")  # in its package, for what it imports from there
+    try:
+        if key not in sys.modules:
+            loader = SourceFileLoader(key, str(source))
+            made = sys.modules[key] = module_from_spec(spec_from_loader(key, loader))
+            try: loader.exec_module(made)
+            except BaseException: del sys.modules[key]; raise
+        return replace(getattr(sys.modules[key], function), origin=name)
+    except (ImportError, AttributeError) as error: raise NotFound(f"transform {name}: its stored source cannot be run: {error}") from error
 
 # %% ../nbs/13_features.ipynb #ce825ffa
 class JoinedTables:

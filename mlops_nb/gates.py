@@ -5,24 +5,33 @@
 # %% ../nbs/41_gates.ipynb #96fd1c24
 from __future__ import annotations
 
+import importlib, inspect, logging, sys
 from dataclasses import dataclass
+from html import escape
 from typing import Callable
 
-import sqlalchemy as sa
-
-from . import store as db
-from .core import MLOpsError, RunFailed, Shown
+from .core import BadParameter, MLOpsError, NotFound, Shown
+from .evaluation import LOWER_IS_BETTER
 from .registry import Evaluation, Models, ModelVersion, evaluations
-from .records import REPRODUCES
-from .runs import Runs
-from .views import Features
 
 # %% auto #0
-__all__ = ['OUTCOMES', 'Gate', 'Finding', 'Case', 'gate', 'build_case', 'beats_base_rate', 'better_than_champion',
-           'no_slice_collapses', 'signature_holds', 'feature_parity', 'repeat', 'reproducible', 'ask']
+__all__ = ['OUTCOMES', 'Gate', 'evidence', 'Finding', 'evidence_svg', 'Case', 'gate', 'find_gate', 'check_options', 'build_case',
+           'ask', 'beats_base_rate', 'better_than_champion', 'no_slice_collapses', 'no_slice_worse', 'absolute_floor',
+           'calibrated']
 
 # %% ../nbs/41_gates.ipynb #e0bfc15c
 OUTCOMES = "pass", "fail", "cannot tell", "not run"
+_log = logging.getLogger(__name__)
+
+def evidence(
+    name: str,
+    value: float,
+    low: float|None = None,    # of its interval
+    high: float|None = None,
+    limit: float|None = None,  # that it was held against
+) -> dict:
+    "One measured figure, for `figures['measured']`."
+    return {"name": name, "value": value, "low": low, "high": high, "limit": limit}
 
 @dataclass(frozen=True)
 class Finding(Shown):
@@ -30,8 +39,38 @@ class Finding(Shown):
     gate: str
     outcome: str      # one of OUTCOMES
     message: str      # one sentence, with figures
-    figures: dict     # those figures, by name
+    figures: dict     # those figures, by name; `measured` are drawn
 
+    def svg(self) -> str:
+        "What was measured, as a picture; empty when nothing was."
+        return evidence_svg(self.figures.get("measured") or [])
+
+    def _repr_html_(self) -> str: return f"<b>{escape(self.gate.replace('_', ' '))}: {escape(self.outcome)}</b><p>{escape(self.message)}</p>{self.svg()}"
+
+_LINE, _LEFT, _WIDE = 24, 260, 320
+
+def evidence_svg(
+    measured: list[dict],  # of `evidence`
+) -> str:
+    "Figures on one axis: a dot with its interval, and a bar at its limit."
+    shown = [one for one in measured if one["value"] is not None]
+    if not shown: return ""
+    ends = [value for one in shown for value in (one["value"], one["low"], one["high"], one["limit"]) if value is not None]
+    low, high = min(ends), max(ends)
+    pad = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
+    at = lambda value: _LEFT + (value - low + pad) / (high - low + 2 * pad) * _WIDE
+    rows = []
+    for row, one in enumerate(shown):
+        y = 14 + row * _LINE
+        name = one["name"] if len(one["name"]) <= 38 else one["name"][:37] + "…"
+        said = f"{one['name']}: {one['value']:.4g}" + (f" ({one['low']:.4g} to {one['high']:.4g})" if one["low"] is not None and one["high"] is not None else "") + (f", limit {one['limit']:.4g}" if one["limit"] is not None else "")
+        interval = f'<line x1="{at(one["low"]):.1f}" x2="{at(one["high"]):.1f}" y1="{y}" y2="{y}" stroke="#2563eb" stroke-width="2"/>' if one["low"] is not None and one["high"] is not None else ""
+        limit = f'<line x1="{at(one["limit"]):.1f}" x2="{at(one["limit"]):.1f}" y1="{y - 9}" y2="{y + 9}" stroke="#b91c1c" stroke-width="2"/>' if one["limit"] is not None else ""
+        rows.append(f'<g><title>{escape(said)}</title><text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(name)}</text>{limit}{interval}<circle cx="{at(one["value"]):.1f}" cy="{y}" r="4" fill="#2563eb"/><text x="{_LEFT + _WIDE + 10}" y="{y + 4}">{one["value"]:.4g}</text></g>')
+    height = 14 + len(shown) * _LINE
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDE + 80} {height}" width="{_LEFT + _WIDE + 80}" height="{height}" style="max-width:100%;height:auto" role="img" font-family="system-ui, sans-serif" font-size="12" fill="currentColor">{"".join(rows)}</svg>'
+
+# %% ../nbs/41_gates.ipynb #e8a8debf
 @dataclass(frozen=True)
 class Case:
     "A candidate for an alias, and the evidence there is."
@@ -40,13 +79,44 @@ class Case:
     champion: ModelVersion|None
     evaluation: Evaluation|None  # of the candidate, beside this champion
 
-Gate = Callable[[Case], tuple[str, str, dict]]  # outcome, message, figures
+Gate = Callable[..., tuple[str, str, dict]]  # of a Case and options: outcome, message, figures
 _GATES: dict[str, Gate] = {}
+_DEAR: set[str] = set()
 
-def gate(function: Gate) -> Gate:
+def gate(
+    function: Gate|None = None,
+    dear: bool = False,  # takes long: it is asked last, and only when all others passed
+) -> Gate:
     "Register a gate under its function's name, for policies to name."
-    _GATES[function.__name__] = function
-    return function
+    def register(function: Gate) -> Gate:
+        _GATES[function.__name__] = function
+        if dear: _DEAR.add(function.__name__)
+        return function
+    return register if function is None else register(function)
+
+def find_gate(
+    name: str,  # of a registered gate, or `package.module:function`
+    root: str = "",  # the project folder that it may be imported from
+) -> Gate:
+    "A gate by its name; raise `NotFound` with those there are."
+    if name in _GATES: return _GATES[name]
+    module, colon, function = name.partition(":")
+    if not colon: raise NotFound(f"there is no gate {name!r}: there are {', '.join(sorted(_GATES))}; one of your own is named package.module:function")
+    if root and root not in sys.path: sys.path.insert(0, root)
+    try: return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error: raise NotFound(f"gate {name}: {error}") from error
+
+def check_options(
+    name: str,
+    options: dict[str, object],
+    root: str = "",
+) -> None:
+    "Raise `BadParameter` when a gate does not take these options."
+    signature = inspect.signature(find_gate(name, root))
+    try: signature.bind(None, **options)
+    except TypeError as error:
+        takes = [str(parameter).replace("'", "") for parameter in list(signature.parameters.values())[1:]]
+        raise BadParameter(f"gate {name}: {error}; it takes {', '.join(takes) or 'no options'}") from error
 
 def build_case(
     models: Models,
@@ -57,20 +127,40 @@ def build_case(
     champion = models.get(f"{candidate.name}@{alias}")
     if champion and champion.version == candidate.version: champion = None
     against = champion.version if champion else None
-    found = [evaluation for evaluation in evaluations(models, candidate) if champion is None or evaluation.champion == against]
-    return Case(models, candidate, champion, found[0] if found else None)
+    found = next((evaluation for evaluation in evaluations(models, candidate) if champion is None or evaluation.champion == against), None)
+    return Case(models, candidate, champion, found)
 
-# %% ../nbs/41_gates.ipynb #e8a8debf
+def ask(
+    gates: dict[str, dict[str, object]],  # options by gate
+    case: Case,
+    dear: bool = True,  # also those that take long, when all others pass
+) -> tuple[Finding, ...]:
+    "The findings of gates, in their order; the dear ones are asked last, and not when another did not pass."
+    found = {}
+    for name in sorted(gates, key=lambda name: name in _DEAR):
+        if name in _DEAR and (not dear or any(finding.outcome != "pass" for finding in found.values())): outcome, message, figures = "not run", "another gate did not pass", {}
+        else:
+            try: outcome, message, figures = find_gate(name, str(case.models.home.root))(case, **gates[name])
+            except MLOpsError as error: outcome, message, figures = "cannot tell", str(error), {}
+            except Exception as error:  # of whoever wrote the gate: it closes, and the log has the traceback
+                _log.error("gate %s raised", name, exc_info=error)
+                outcome, message, figures = "cannot tell", f"the gate raised {type(error).__name__}: {error}", {}
+        if outcome not in OUTCOMES: outcome, message = "cannot tell", f"the gate answered {outcome!r}, which is none of {', '.join(OUTCOMES)}: {message}"
+        found[name] = Finding(name, outcome, message, figures)
+    return tuple(found[name] for name in gates)
+
+# %% ../nbs/41_gates.ipynb #c234579a
 def _no_evidence(case: Case) -> tuple[str, str, dict]:
     beside = f" beside {case.champion.ref}" if case.champion else ""
     return "cannot tell", f"{case.candidate.ref} was not evaluated{beside} yet: run evaluate.ipynb with model={case.candidate.ref}" + (f" champion={case.champion.ref}" if case.champion else ""), {}
 
-def _judge(comparison: dict, rows: str, over: str) -> tuple[str, str, dict]:
-    "Pass when the gain is surely above zero."
+def _judge(comparison: dict, rows: str, over: str, margin: float = 0.0) -> tuple[str, str, dict]:
+    "Pass when the gain is surely above a margin."
     gain = comparison["gain"]
     if gain["value"] is None or gain["low"] is None: return "cannot tell", f"{comparison['metric']} is not defined on {rows}: {comparison.get('undefined') or 'too few rows'}", comparison
     words = f"{comparison['metric']} {comparison['candidate']:.4f} against {comparison['champion']:.4f}: a gain of {gain['value']:+.4f} (95 % interval {gain['low']:+.4f} to {gain['high']:+.4f})"
-    return "pass" if gain["low"] > 0 else "fail", f"on {rows}, {words} over {over}", comparison
+    needed = f"; needed is a gain above {margin:g}" if margin else ""
+    return "pass" if gain["low"] > margin else "fail", f"on {rows}, {words} over {over}{needed}", comparison | {"measured": [evidence(f"gain in {comparison['metric']}", gain["value"], gain["low"], gain["high"], margin)]}
 
 @gate
 def beats_base_rate(case: Case) -> tuple[str, str, dict]:
@@ -79,82 +169,60 @@ def beats_base_rate(case: Case) -> tuple[str, str, dict]:
     return _judge(case.evaluation.report["against_base_rate"], case.evaluation.dataset, "the base rate")
 
 @gate
-def better_than_champion(case: Case) -> tuple[str, str, dict]:
-    "Surely better than the version that it would replace, on the same rows."
+def better_than_champion(
+    case: Case,
+    margin: float = 0.0,  # in units of the metric, that the gain has to be above
+) -> tuple[str, str, dict]:
+    "Surely better than the version that it would replace, on the same rows, in pairs."
     if case.champion is None: return "pass", "there is no champion to be better than", {}
     if not case.evaluation: return _no_evidence(case)
-    return _judge(case.evaluation.report["against_champion"], case.evaluation.dataset, case.champion.ref)
+    return _judge(case.evaluation.report["against_champion"], case.evaluation.dataset, case.champion.ref, margin)
+
+def _slices(case: Case, gain: str, over: str) -> tuple[str, str, dict]:
+    slices = [row for row in case.evaluation.report["slices"] if row.get(gain)]
+    if not slices: return "cannot tell", f"the evaluation has no slices {over}: give evaluate.ipynb the columns to slice by", {}
+    fallen = [row for row in slices if row[gain]["high"] < 0]
+    worst = min(slices, key=lambda row: row[gain]["value"])
+    names = ", ".join(f"{row['slice']} ({row[gain]['value']:+.4f}, {row['n']} rows)" for row in fallen)
+    message = f"worse {over} on {names}" if fallen else f"worse {over} on none of {len(slices)} slices; the weakest is {worst['slice']}, gain {worst[gain]['value']:+.4f} on {worst['n']} rows"
+    return "fail" if fallen else "pass", message, {"measured": [evidence(row["slice"], row[gain]["value"], row[gain]["low"], row[gain]["high"], 0.0) for row in sorted(slices, key=lambda row: row[gain]["value"])[:20]]}
 
 @gate
 def no_slice_collapses(case: Case) -> tuple[str, str, dict]:
     "On no slice surely worse than always predicting the base rate of the training rows."
-    if not case.evaluation: return _no_evidence(case)
-    slices = case.evaluation.report["slices"]
-    if not slices: return "cannot tell", "the evaluation has no slices: give evaluate.ipynb the columns to slice by", {}
-    fallen = [row for row in slices if row["gain_high"] < 0]
-    worst = min(slices, key=lambda row: row["gain"])
-    names = ", ".join(f"{row['slice']} ({row['gain']:+.4f}, {row['n']} rows)" for row in fallen)
-    return "fail" if fallen else "pass", (f"worse than the base rate on {names}" if fallen else f"on none of {len(slices)} slices; the weakest is {worst['slice']}, gain {worst['gain']:+.4f} on {worst['n']} rows"), {"fallen": fallen, "weakest": worst}
-
-# %% ../nbs/41_gates.ipynb #c234579a
-@gate
-def signature_holds(case: Case) -> tuple[str, str, dict]:
-    "Asks for no column that the champion's callers do not send already."
-    wanted = case.candidate.load()
-    if case.champion is None: return "pass", f"the first of its name: {len(wanted.signature)} columns in, {wanted.task} out", {"signature": wanted.signature}
-    served = case.champion.load()
-    wrong = [f"{name}: {kind} (sent: {served.signature.get(name, 'nothing')})" for name, kind in wanted.signature.items() if served.signature.get(name) != kind]
-    if (wanted.task, wanted.classes) != (served.task, served.classes): wrong.append(f"predicts {wanted.task} {list(wanted.classes)}, callers expect {served.task} {list(served.classes)}")
-    return "fail" if wrong else "pass", "; ".join(wrong) if wrong else f"the {len(wanted.signature)} columns that {case.champion.ref} asks for, and the same kind of answer", {"wrong": wrong}
-
-# %% ../nbs/41_gates.ipynb #ed0612f4
-@gate
-def feature_parity(case: Case) -> tuple[str, str, dict]:
-    "The feature views that it learned from say the same offline, in batch and online."
-    used = case.models.home.store.rows(sa.select(db.run_inputs).filter_by(run_id=case.candidate.run_id, kind="feature view"))
-    if not used: return "pass", "it learned from no feature view", {}
-    try: parity = Features(case.models.home).parity([row["name"] for row in used])
-    except MLOpsError as error: return "cannot tell", str(error), {}
-    said = f"{parity.values:,} values of {parity.keys:,} keys of {', '.join(parity.views)}"
-    if parity.ok: return "pass", f"{said} are the same offline, in batch and online", parity.asdict()
-    first = parity.differences[0]
-    return "fail", f"among {said}, {first['feature']} of {first['key']} is {first['offline']} offline, {first['batch']} in batch and {first['online']} online", parity.asdict()
-
-# %% ../nbs/41_gates.ipynb #8c49008b
-def repeat(
-    models: Models,
-    version: ModelVersion,
-) -> str:  # identifier of the run that repeated it
-    "Execute a version's training run again: recorded source, parameters and inputs; nothing is registered."
-    runs = Runs(models.home)
-    original = runs[version.run_id]
-    params = original.params | ({"register_as": ""} if "register_as" in original.params else {})
-    return runs.run(runs.source(original), params, tags={REPRODUCES: original.id}).id
+    return _slices(case, "over_base_rate", "than the base rate") if case.evaluation else _no_evidence(case)
 
 @gate
-def reproducible(case: Case) -> tuple[str, str, dict]:
-    "Executed again from its record, the training run makes the same booster to the byte."
-    original = Runs(case.models.home)[case.candidate.run_id]
-    if not original.source: return "cannot tell", f"run {original.id} recorded no notebook source", {}
-    try: again = Runs(case.models.home)[repeat(case.models, case.candidate)]
-    except RunFailed as error: return "fail", f"the repeated run failed: {error}", {}
-    boosters = [run.read_json("model")["booster"] for run in (original, again)]
-    figures = {"original": original.id, "repeated": again.id, "boosters": boosters}
-    if boosters[0] == boosters[1]: return "pass", f"run {again.id} repeated {original.id} and made the same booster, {boosters[0][:12]}…", figures
-    why = [name for name in ("environment", "code") if getattr(original, name) != getattr(again, name)] + (["inputs"] if original.inputs != again.inputs else [])
-    return "fail", f"run {again.id} repeated {original.id} and made another booster; what differs besides: {', '.join(why) or 'nothing that was recorded, so the notebook draws numbers without a seed'}", figures
+def no_slice_worse(case: Case) -> tuple[str, str, dict]:
+    "On no slice surely worse than the version that it would replace."
+    if case.champion is None: return "pass", "there is no champion to be worse than", {}
+    return _slices(case, "over_champion", f"than {case.champion.ref}") if case.evaluation else _no_evidence(case)
 
-# %% ../nbs/41_gates.ipynb #59c0588c
-_DEAR = {"reproducible"}
-
-def ask(
-    names: tuple[str, ...],  # of registered gates
+@gate
+def absolute_floor(
     case: Case,
-) -> tuple[Finding, ...]:
-    "The findings of gates, in their order."
-    findings = []
-    for name in names:
-        if name in _DEAR and any(finding.outcome != "pass" for finding in findings): outcome, message, figures = "not run", "another gate did not pass", {}
-        else: outcome, message, figures = _GATES[name](case)
-        findings.append(Finding(name, outcome, message, figures))
-    return tuple(findings)
+    **bounds: float,  # by metric: what it has to reach, or, where lower is better, must not exceed
+) -> tuple[str, str, dict]:
+    "Each metric, with its whole interval, on the good side of its bound."
+    if not bounds: return "cannot tell", "the policy names no metric: write one, such as roc_auc = 0.7", {}
+    if not case.evaluation: return _no_evidence(case)
+    return _bounded(case, bounds)
+
+@gate
+def calibrated(
+    case: Case,
+    at_most: float = 0.05,  # calibration error: mean distance between predicted and observed shares
+) -> tuple[str, str, dict]:
+    "What it calls 30 % happens in 30 of 100 cases, up to an error."
+    return _bounded(case, {"calibration_error": at_most}) if case.evaluation else _no_evidence(case)
+
+def _bounded(case: Case, bounds: dict[str, float]) -> tuple[str, str, dict]:
+    measured, wrong, said = case.evaluation.report["metrics"], [], []
+    for name, bound in bounds.items():
+        found = measured.get(name)
+        if not found or found["low"] is None: return "cannot tell", f"{name} was not measured on {case.evaluation.dataset}; measured were {', '.join(measured)}", {}
+        below = name in LOWER_IS_BETTER
+        said.append(f"{name} {found['value']:.4f} ({found['low']:.4f} to {found['high']:.4f}), {'at most' if below else 'at least'} {bound:g}")
+        if (found["high"] > bound) if below else (found["low"] < bound): wrong.append(name)
+    rows = [evidence(name, measured[name]["value"], measured[name]["low"], measured[name]["high"], bound) for name, bound in bounds.items()]
+    return "fail" if wrong else "pass", f"on {case.evaluation.dataset}, {'; '.join(said)}" + (f": {', '.join(wrong)} with its interval is not there" if wrong else ""), {"measured": rows}

@@ -16,7 +16,7 @@ from .core import storage_errors
 if TYPE_CHECKING: from mlops_nb.store import Store
 
 # %% auto #0
-__all__ = ['FOLDER', 'Home', 'git_state']
+__all__ = ['FOLDER', 'Home', 'git_state', 'committed']
 
 # %% ../nbs/03_home.ipynb #0d63bdec
 FOLDER = ".mlops"
@@ -70,3 +70,13 @@ def git_state(
     def git(*words: str) -> str: return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     try: return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.SubprocessError): return None  # no git, no repository, or no commit in it: there is no state to record
+
+
+def committed(
+    folder: Path,
+    commit: str,
+    path: str,      # relative to the folder
+) -> bytes|None:    # None when the commit does not have it
+    "A file as it was in a commit."
+    try: return subprocess.run(["git", "-C", str(folder), "show", f"{commit}:./{path}"], capture_output=True, check=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError): return None

@@ -5,30 +5,97 @@
 # %% ../nbs/42_promotion.ipynb #f92bf03c
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
 from fastcore.basics import patch
 
 from . import store as db
-from .audit import Event
-from .core import LATEST, NotFound, Refused, Shown, check_name, iso, now
+from .audit import MOVES, Event
+from .core import LATEST, BadParameter, NotFound, Refused, Shown, author, check_name, iso, now
 from .gates import Finding, ask, build_case
-from .registry import Models, ModelVersion
+from .policies import Models, PolicyVersion
+from .registry import ModelVersion, evaluations
+from .store import take_turns
 
 # %% auto #0
-__all__ = ['POLICY', 'OTHER', 'gates_for', 'Decision', 'RefusedByGates']
+__all__ = ['Decision', 'RefusedByGates', 'card_of']
 
 # %% ../nbs/42_promotion.ipynb #0e121158
-POLICY = {"production": ("beats_base_rate", "better_than_champion", "no_slice_collapses", "signature_holds", "feature_parity", "reproducible")}
-OTHER = ("signature_holds",)
+def _of_alias(self: Models, name: str, alias: str|None, actions: tuple[str, ...] = ()) -> list[Event]:
+    return [event for event in self.audit.list(name, actions) if "alias" in event.detail and alias in (None, event.detail["alias"])]
 
-def gates_for(alias: str) -> tuple[str, ...]:
-    "The gates that a promotion to an alias has to pass, in the order in which they are asked."
-    return POLICY.get(alias, OTHER)
+@patch
+def history(self: Models,
+    name: str,
+    alias: str|None = None,  # all when not given
+) -> list[Event]:            # policies, approvals, promotions, refusals and rollbacks, in their order
+    "What was tried with a model's aliases; who, when, why."
+    return _of_alias(self, name, alias)
+
+@patch
+def placed(self: Models,
+    name: str,
+    alias: str,
+    moment: datetime|None = None,  # timezone-aware; now when not given
+) -> Event|None:                   # its detail has `to`, the version, and the gates that were its evidence
+    "The event that put the version there that an alias pointed to at a moment."
+    moves = [event for event in _of_alias(self, name, alias, MOVES) if moment is None or event.time <= iso(moment)]
+    return moves[-1] if moves else None
+
+def _stack(events: list[Event]) -> list[int]:
+    "The versions that an alias could go back through, the present one last."
+    stack = []
+    for event in events:
+        if event.action == "rollback": stack.pop()
+        else: stack.append(event.detail["to"])
+    return stack
 
 # %% ../nbs/42_promotion.ipynb #1be5c743
+@patch
+def approve(self: Models,
+    reference: str,             # of the candidate
+    to: str = "production",
+    comment: str = "",
+) -> Event:
+    "Approve a candidate for an alias; raise `Refused` for its author, and for who may not by the policy."
+    return _say(self, "approve", reference, to, comment)
+
+@patch
+def reject(self: Models,
+    reference: str,
+    to: str = "production",
+    comment: str = "",  # why, which the author wants to know
+) -> Event:
+    "Reject a candidate for an alias: it is not promoted before the one who rejected approves it."
+    if not comment.strip(): raise BadParameter("a rejection needs a comment: say what has to change")
+    return _say(self, "reject", reference, to, comment)
+
+def _say(self: Models, action: str, reference: str, to: str, comment: str) -> Event:
+    candidate, held = self[reference], self.policy(self[reference].name, check_name(to, "alias"))
+    if action == "approve" and author() in self.authors(candidate): raise Refused(f"{author()} made {candidate.ref}: somebody else has to approve it")
+    if held.policy.approvers and author() not in held.policy.approvers: raise Refused(f"{author()} has no say in {candidate.name}@{to}: by its policy {', '.join(held.policy.approvers)} have")
+    with self.audit.writing() as connection: return self.audit.append(connection, action, candidate.ref, alias=to, package=candidate.package, policy=held.digest, comment=comment)
+
+@patch
+def authors(self: Models,
+    version: ModelVersion,
+) -> set[str]:
+    "Who made a version: whoever registered it, and whoever ran its training."
+    return {version.author} | {row["author"] for row in self.home.store.rows(sa.select(db.runs.c.author).filter_by(id=version.run_id))}
+
+@patch
+def verdicts(self: Models,
+    candidate: ModelVersion,
+    alias: str,
+    held: PolicyVersion,
+) -> dict[str, Event]:  # by person, the last word of each
+    "What has been said about a candidate under a policy."
+    said = _of_alias(self, candidate.name, alias, ("approve", "reject"))
+    return {event.actor: event for event in said if event.subject == candidate.ref and event.detail["package"] == candidate.package and event.detail["policy"] == held.digest}
+
+# %% ../nbs/42_promotion.ipynb #dbcdec4b
 @dataclass(frozen=True)
 class Decision(Shown):
     "What came of a candidate for an alias."
@@ -39,49 +106,118 @@ class Decision(Shown):
     findings: tuple[Finding, ...]
     reason: str                 # one sentence
     comment: str = ""
+    policy: int = 0             # version of the policy that was asked
 
 class RefusedByGates(Refused):
     "A candidate that a gate did not pass; `decision` has the findings."
     def __init__(self, decision: Decision): self.decision = decision; super().__init__(f"{decision.candidate} is not promoted to {decision.alias}: {decision.reason}")
 
+def _people(self: Models, candidate: ModelVersion, alias: str, held: PolicyVersion) -> list[Finding]:
+    found, policy = [], held.policy
+    if policy.comes_from: found.append(Finding("path", "pass" if policy.comes_from in candidate.aliases else "fail", f"{candidate.ref} is {policy.comes_from}" if policy.comes_from in candidate.aliases else f"{candidate.ref} is not {policy.comes_from}: promote it to {policy.comes_from} first", {"aliases": list(candidate.aliases)}))
+    said = self.verdicts(candidate, alias, held)
+    against = [event for event in said.values() if event.action == "reject"]
+    makers = self.authors(candidate)
+    names = sorted(name for name, event in said.items() if event.action == "approve" and name not in makers)
+    figures = {"approvals": names, "rejections": {event.actor: event.detail["comment"] for event in against}}
+    if against: found.append(Finding("approvals", "fail", "; ".join(f"{event.actor} rejected it: {event.detail['comment']}" for event in against), figures))
+    elif policy.approvals:
+        who = f" by {', '.join(policy.approvers)}" if policy.approvers else ""
+        found.append(Finding("approvals", "pass" if len(names) >= policy.approvals else "fail", f"{len(names)} of {policy.approvals} approvals" + (f", by {', '.join(names)}" if names else "") + ("" if len(names) >= policy.approvals else f": mlops-nb model approve {candidate.ref} --to {alias} needs one more{who}"), figures))
+    return found
+
 @patch
 def decide(self: Models,
     candidate: ModelVersion,
     alias: str,
+    dear: bool = True,  # also the gates that take long
 ) -> Decision:  # `promoted` says whether it may be; nothing has moved
-    "Ask the gates."
-    case = build_case(self, candidate, alias)
-    findings = ask(gates_for(alias), case)
-    against = [finding for finding in findings if finding.outcome in ("fail", "cannot tell")]
-    reason = "; ".join(f"{finding.gate} {'failed' if finding.outcome == 'fail' else 'cannot tell'}: {finding.message}" for finding in against) or ("its one gate passed" if len(findings) == 1 else f"all {len(findings)} gates passed")
-    return Decision(candidate.ref, alias, case.champion.ref if case.champion else None, not against, findings, reason)
+    "Ask what the policy demands."
+    held, case = self.policy(candidate.name, alias), build_case(self, candidate, alias)
+    people = _people(self, candidate, alias, held)
+    findings = (*people, *ask(held.policy.gates, case, dear and all(finding.outcome == "pass" for finding in people)))
+    against = [finding for finding in findings if finding.outcome != "pass" and finding.outcome != "not run"]
+    reason = "; ".join(f"{finding.gate} {'failed' if finding.outcome == 'fail' else 'cannot tell'}: {finding.message}" for finding in against) or ("nothing is demanded" if not findings else "its one gate passed" if len(findings) == 1 else f"all {len(findings)} gates passed")
+    return Decision(candidate.ref, alias, case.champion.ref if case.champion else None, all(finding.outcome == "pass" for finding in findings), findings, reason, policy=held.version)
 
+# %% ../nbs/42_promotion.ipynb #914b7432
 @patch
 def promote(self: Models,
     reference: str,             # `late-arrival@7`
     to: str = "production",
     comment: str = "",
+    override: str = "",         # in an emergency: the reason why the policy is not followed
+    at: datetime|None = None,   # timezone-aware: not now, but then, see `promote_due`
 ) -> Decision:
-    "Move an alias to a version when its policy allows it; raise `RefusedByGates`, or `Refused` when somebody moved the alias meanwhile."
+    "Move an alias to a version when its policy allows it; raise `RefusedByGates`, or `Refused` when somebody moved the alias or changed its policy meanwhile."
     check_name(to, "alias")
     if to == LATEST: raise Refused("latest is always the newest version: promote to another alias")
-    candidate, before = self[reference], self.get(f"{self[reference].name}@{to}")
+    candidate = self[reference]
+    before = self.get(f"{candidate.name}@{to}")
+    if at is not None: return self._schedule(candidate, before, to, comment, override, at)
     if before and before.version == candidate.version: return Decision(candidate.ref, to, before.ref, True, (), f"it is {to} already", comment)
-    decision = self.decide(candidate, to)
-    detail = {"alias": to, "from": before.version if before else None, "to": candidate.version, "reason": decision.reason, "comment": comment, "gates": [finding.asdict() for finding in decision.findings]}
-    with self.home.store.write() as connection:
-        if decision.promoted: _move(connection, candidate.name, to, before.version if before else None, candidate.version)
-        self.audit.append(connection, "promote" if decision.promoted else "refuse", candidate.ref, **detail)
-    decision = Decision(**{**decision.__dict__, "comment": comment})
-    if not decision.promoted: raise RefusedByGates(decision)
+    decision = replace(self.decide(candidate, to, dear=not override.strip()), comment=comment)
+    action = "override" if override.strip() else "promote" if decision.promoted else "refuse"
+    held = self.policies(candidate.name, to)[decision.policy]
+    detail = {"alias": to, "from": before.version if before else None, "to": candidate.version, "reason": override.strip() if action == "override" else decision.reason, "comment": comment, "policy": held.digest, "gates": [finding.asdict() for finding in decision.findings]}
+    with self.audit.writing() as connection:
+        take_turns(connection, f"aliases/{candidate.name}/{to}")
+        if action != "refuse":
+            if action == "promote": self._still(connection, candidate, to, decision)
+            _move(connection, candidate, to, before.version if before else None)
+        self.audit.append(connection, action, candidate.ref, **detail)
+    if action == "override": return replace(decision, promoted=True, reason=f"past the gates, because {override.strip()}")
+    if action == "refuse": raise RefusedByGates(decision)
     return decision
 
-def _move(connection: sa.Connection, name: str, alias: str, expected: int|None, version: int):
-    "Compare and set; raise `Refused` when the alias is no longer what it was."
+@patch
+def _still(self: Models, connection: sa.Connection, candidate: ModelVersion, alias: str, decision: Decision) -> None:
+    "Raise `Refused` when the policy or somebody's word has changed since a decision."
+    latest = connection.execute(sa.select(sa.func.max(db.policies.c.version)).filter_by(name=candidate.name, alias=alias)).scalar() or 0
+    if latest != decision.policy: raise Refused(f"the policy of {candidate.name}@{alias} was changed while the gates were asked: promote again to ask those that hold now")
+    if any(finding.outcome != "pass" for finding in _people(self, candidate, alias, self.policy(candidate.name, alias)) if finding.gate == "approvals"): raise Refused(f"{candidate.ref} was rejected for {alias} while the gates were asked: mlops-nb model history {candidate.name} says by whom")
+
+def _move(connection: sa.Connection, version: ModelVersion, alias: str, expected: int|None) -> None:
+    "Compare and set; raise `Refused` when the alias is no longer what it was, or the version is gone."
+    name = version.name
     there = connection.execute(sa.select(db.aliases.c.version).filter_by(name=name, alias=alias)).scalar()
     if there != expected: raise Refused(f"{name}@{alias} was moved to version {there} by somebody else meanwhile: look at it, then promote again if it still should be")
-    if expected is None: connection.execute(sa.insert(db.aliases), dict(name=name, alias=alias, version=version, moved=iso(now())))
-    else: connection.execute(sa.update(db.aliases).filter_by(name=name, alias=alias).values(version=version, moved=iso(now())))
+    if connection.execute(sa.select(db.model_versions.c.deleted).filter_by(name=name, version=version.version)).scalar(): raise Refused(f"{version.ref} was deleted meanwhile")
+    if expected is None: connection.execute(sa.insert(db.aliases), dict(name=name, alias=alias, version=version.version, moved=iso(now())))
+    else: connection.execute(sa.update(db.aliases).filter_by(name=name, alias=alias).values(version=version.version, moved=iso(now())))
+
+# %% ../nbs/42_promotion.ipynb #616faec2
+@patch
+def _schedule(self: Models, candidate: ModelVersion, before: ModelVersion|None, to: str, comment: str, override: str, at: datetime) -> Decision:
+    if override: raise BadParameter("an emergency does not wait: give override or a time, not both")
+    if at.tzinfo is None: raise BadParameter(f"at={at:%Y-%m-%dT%H:%M}: name the time zone, such as 2013-05-01T06:00+00:00")
+    if at <= now(): raise BadParameter(f"at={iso(at)[:16]} is past: leave it out to promote now")
+    with self.audit.writing() as connection: self.audit.append(connection, "schedule", candidate.ref, alias=to, at=iso(at), comment=comment)
+    return Decision(candidate.ref, to, before.ref if before else None, False, (), f"it is decided at {iso(at)[:16]} UTC", comment)
+
+@patch
+def scheduled(self: Models,
+    name: str|None = None,  # of one model; of all when not given
+) -> list[Event]:
+    "Promotions that were asked for ahead and are not decided yet; of several for an alias, the last one counts."
+    waiting = {}
+    for event in self.audit.list(name, ("schedule", *MOVES, "refuse")):
+        key = event.model, event.detail["alias"]
+        if event.action == "schedule": waiting[key] = event
+        elif key in waiting and (event.detail["to"] == _number(waiting[key].subject) or event.action == "rollback"): del waiting[key]  # decided; or somebody went back, and would not go forward by a clock
+    return list(waiting.values())
+
+def _number(reference: str) -> int: return int(reference.rpartition("@")[2])
+
+@patch
+def promote_due(self: Models) -> list[Decision]:
+    "Decide the promotions whose time has come."
+    made = []
+    for event in self.scheduled():
+        if event.detail["at"] > iso(now()): continue
+        try: made.append(self.promote(event.subject, event.detail["alias"], f"asked for by {event.actor} at {event.time[:16]}" + (f": {event.detail['comment']}" if event.detail["comment"] else "")))
+        except RefusedByGates as refusal: made.append(refusal.decision)
+    return made
 
 # %% ../nbs/42_promotion.ipynb #75d78740
 @patch
@@ -92,35 +228,33 @@ def rollback(self: Models,
 ) -> ModelVersion:  # that the alias points to now
     "Move an alias back to where it pointed before; raise `NotFound` when there is no before."
     current = self[f"{name}@{alias}"]
-    before = _stack(self.history(name, alias))[:-1]
-    if not before: raise NotFound(f"{name}@{alias} never pointed to another version than {current.version}: there is nothing to roll back to")
-    with self.home.store.write() as connection:
-        _move(connection, name, alias, current.version, before[-1])
-        self.audit.append(connection, "rollback", f"{name}@{before[-1]}", **{"alias": alias, "from": current.version, "to": before[-1], "comment": comment})
-    return self[f"{name}@{before[-1]}"]
+    with self.audit.writing() as connection:
+        take_turns(connection, f"aliases/{name}/{alias}")
+        stack = _stack(_of_alias(self, name, alias, MOVES))
+        if len(stack) < 2: raise NotFound(f"{name}@{alias} never pointed to another version than {current.version}: there is nothing to roll back to")
+        before = self[f"{name}@{stack[-2]}"]
+        _move(connection, before, alias, current.version)
+        self.audit.append(connection, "rollback", before.ref, **{"alias": alias, "from": current.version, "to": before.version, "comment": comment})
+    return self[before.ref]
 
-def _stack(events: list[Event]) -> list[int]:
-    "The versions that an alias could go back through, the present one last."
-    stack = []
-    for event in events:
-        if event.action == "promote": stack.append(event.detail["to"])
-        elif event.action == "rollback": stack.pop()
-    return stack
-
-@patch
-def history(self: Models,
-    name: str,
-    alias: str|None = None,  # all when not given
-) -> list[Event]:            # promotions, refusals and rollbacks, in their order
-    "What was tried with a model's aliases; who, when, why."
-    return [event for event in self.audit.list(name) if "alias" in event.detail and alias in (None, event.detail["alias"])]
-
-@patch
-def held_at(self: Models,
-    name: str,
-    alias: str,
-    moment: datetime,   # timezone-aware
-) -> int|None:          # version number
-    "Which version an alias pointed to at a moment."
-    moves = [event.detail["to"] for event in self.history(name, alias) if event.action != "refuse" and event.time <= iso(moment)]
-    return moves[-1] if moves else None
+# %% ../nbs/42_promotion.ipynb #533c8a14
+def card_of(
+    models: Models,
+    reference: str,
+) -> str:  # Markdown
+    "A version's model card (Mitchell et al. 2019)."
+    version, said = models[reference], models.card(reference)
+    model, found = version.load(), evaluations(models, version)
+    parts = [f"# {version.ref}", f"{said['description'] or 'Nobody has said what it is for.'}", f"*{version.task}, registered by {version.author} on {version.created[:10]}" + (f", {', '.join(version.aliases)}" if version.aliases else "") + "*"]
+    parts += [f"## {name.replace('_', ' ').capitalize()}\n\n{text}" for name, text in said.items() if name != "description"]
+    def seen(domain: dict) -> str: return f"{domain['low']} to {domain['high']}" if "low" in domain else ", ".join(domain.get("categories", ()))[:80]
+    rows = [f"| {name} | {kind} | {seen(model.domain.get(name, {}))} |" for name, kind in model.signature.items()]
+    parts.append("## Takes\n\n| column | type | seen in training |\n|---|---|---|\n" + "\n".join(rows))
+    parts.append(f"## Trained on\n\n{', '.join(version.trained_on) or 'no recorded dataset'}, by run {version.run_id}, with {', '.join(f'{key}={value}' for key, value in model.params.items() if not isinstance(value, list))}")
+    if found:
+        metrics = "\n".join(f"| {name} | {one['value']:.4g} | {one['low']:.4g} to {one['high']:.4g} |" for name, one in found[0].report["metrics"].items() if one["value"] is not None and one["low"] is not None)
+        slices = "\n".join(f"| {row['slice']} | {row['n']:,} | {row['score']:.4g} |" for row in found[0].report["slices"])
+        parts.append(f"## Evaluated on {found[0].dataset}\n\n| metric | value | 95 % interval |\n|---|---|---|\n{metrics}" + (f"\n\n| slice | rows | {found[0].report['slices'][0]['metric']} |\n|---|---|---|\n{slices}" if slices else ""))
+    importance = model.importance().head(10)
+    parts.append("## Goes by\n\n" + "\n".join(f"- {name}: {share:.0%}" for name, share in importance.items()))
+    return "\n\n".join(parts) + "\n"

@@ -20,7 +20,8 @@ from .core import BadParameter, NotFound, Shown, iso, now
 from .home import Home
 
 # %% auto #0
-__all__ = ['REPRODUCES', 'STATUSES', 'OPEN', 'ENDED', 'LOST_S', 'before_reading', 'RunRecord', 'end_run', 'Records']
+__all__ = ['REPRODUCES', 'STATUSES', 'OPEN', 'ENDED', 'LOST_S', 'before_reading', 'COMPARE', 'RunRecord', 'end_run', 'Term',
+           'read_terms', 'Records']
 
 # %% ../nbs/23_records.ipynb #5c2ed077
 REPRODUCES = "reproduces"  # the tag of a run that repeats another: its identifier
@@ -82,24 +83,44 @@ before_reading = []  # functions that write down what this process still holds o
 _COMMON = 2000  # runs that meet a condition, from which on it is asked of each
 _TERM = re.compile(r"\s*(params|metrics|tags)?\.?([A-Za-z_][\w-]*)\s*(<=|>=|!=|=|<|>)\s*('[^']*'|\"[^\"]*\"|[^\s]+)\s*")
 _FIELDS = "id", "notebook", "kind", "status", "step", "author", "created", "started", "ended"
-_COMPARE = {"=": "__eq__", "!=": "__ne__", "<": "__lt__", ">": "__gt__", "<=": "__le__", ">=": "__ge__"}
+COMPARE = {"=": "__eq__", "!=": "__ne__", "<": "__lt__", ">": "__gt__", "<=": "__le__", ">=": "__ge__"}
 
-def _condition(term: str, is_common: Callable[[sa.Select], bool]) -> sa.ColumnElement:
-    found = _TERM.fullmatch(term)
-    if not found: raise BadParameter(f"{term.strip()!r} is no condition: write FIELD OP VALUE, such as metrics.log_loss < 0.5, params.num_leaves = 63 or status = failed, joined by 'and'")
-    table, name, operator, text = found.groups()
-    value = text[1:-1] if text[0] in "'\"" else text
-    try: number = float(value) if text == value else None
-    except ValueError: number = None
+@dataclass(frozen=True)
+class Term:
+    "One comparison of a search."
+    table: str|None     # params, metrics or tags; None for a field
+    name: str
+    operator: str       # one of COMPARE
+    value: str
+    number: float|None  # the value, where it is one and was not quoted
+
+def read_terms(
+    where: str,    # comparisons joined by `and`
+    example: str,  # of a condition, for the message
+) -> list[Term]:
+    "Read conditions; raise `BadParameter` for what is none."
+    terms = []
+    for term in re.split(r"\s+and\s+", where.strip()) if where.strip() else ():
+        found = _TERM.fullmatch(term)
+        if not found: raise BadParameter(f"{term.strip()!r} is no condition: write FIELD OP VALUE, such as {example}, joined by 'and'")
+        table, name, operator, text = found.groups()
+        value = text[1:-1] if text[0] in "'\"" else text
+        try: number = float(value) if text == value else None
+        except ValueError: number = None
+        terms.append(Term(table, name, operator, value, number))
+    return terms
+
+def _condition(term: Term, is_common: Callable[[sa.Select], bool]) -> sa.ColumnElement:
+    table, name, operator, value, number = term.table, term.name, term.operator, term.value, term.number
     if table == "tags": return sa.cast(db.runs.c.tags, sa.Text).contains(f'"{name}":{json.dumps(value)}', autoescape=True) if operator == "=" else _refuse(f"tags.{name}: only = is understood")
     if table:
         side = getattr(db, table)
         column = side.c.value if table == "metrics" else side.c.number if number is not None else side.c.value
-        matches = side.c.name == name, getattr(column, _COMPARE[operator])(number if number is not None else value)
+        matches = side.c.name == name, getattr(column, COMPARE[operator])(number if number is not None else value)
         if is_common(sa.select(side.c.run_id).where(*matches)): return sa.exists().where(side.c.run_id == db.runs.c.id, *matches).correlate(db.runs)
         return db.runs.c.id.in_(sa.select(side.c.run_id).where(*matches))
     if name not in _FIELDS: _refuse(f"{name!r} is no field of a run: {', '.join(_FIELDS)}, params.NAME, metrics.NAME, tags.NAME")
-    return getattr(db.runs.c[name], _COMPARE[operator])(value)
+    return getattr(db.runs.c[name], COMPARE[operator])(value)
 
 def _refuse(message: str): raise BadParameter(message)
 
@@ -124,7 +145,7 @@ class Records:
     ) -> list[RunRecord]:
         "The runs that meet every condition; raise `BadParameter` for a condition that is not understood."
         self.mark_lost()
-        conditions = [_condition(term, self._is_common) for term in re.split(r"\s+and\s+", where.strip())] if where.strip() else []
+        conditions = [_condition(term, self._is_common) for term in read_terms(where, "metrics.log_loss < 0.5, params.num_leaves = 63 or status = failed")]
         table, _, name = order_by.removeprefix("-").rpartition(".")
         def ordered(query: sa.Select, key: sa.Column) -> sa.Select:
             return query.where(*conditions).order_by(key.desc() if order_by.startswith("-") else key.asc(), db.runs.c.id.desc()).limit(limit)

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import json, os
 from dataclasses import dataclass, field
+from html import escape
+from importlib.metadata import PackageNotFoundError, version as installed
+from platform import python_version
 
-import pandas as pd
 import sqlalchemy as sa
+from fastcore.basics import patch
 
 from . import store as db
 from .artifacts import Artifacts
-from .audit import Audit
-from .core import NotFound, Reference, Shown, author, check_name, iso, new_id, now, parse_reference
+from .audit import MOVES, Audit, Event
+from .core import BadParameter, NotFound, Reference, Refused, Shown, author, check_name, iso, new_id, now, parse_reference
+from .features import Transform, load_transform, stored_transform
 from .home import Home
-from .runs import Run, RunRecord, Runs
+from .records import COMPARE, Term, before_reading, read_terms
+from .runs import Run, RunRecord, Runs, kept_environment
 from .store import next_version, note_version
 from .training import Model, unpack
 
@@ -24,6 +29,8 @@ from .training import Model, unpack
 __all__ = ['Evaluation', 'ModelVersion', 'Models', 'add_evaluation', 'evaluations']
 
 # %% ../nbs/40_registry.ipynb #75d372ba
+_MATTERS = "numpy", "pandas", "lightgbm", "scikit-learn", "skops", "pyarrow"  # what predictions are computed with
+
 @dataclass(frozen=True)
 class Evaluation(Shown):
     "What an evaluation run found of a version, alone or beside the champion of the time."
@@ -45,9 +52,12 @@ class ModelVersion(Shown):
     run_id: str                 # the run that trained it
     trained_on: tuple[str, ...]
     description: str
+    tags: dict[str, str]
     author: str
     created: str
     package: str                # artifact: the manifest
+    environment: str|None       # artifact: what was installed where it was trained
+    trusted: bool               # whether a person allows code of its package to run
     _artifacts: Artifacts = field(repr=False)
     kind = "model"
 
@@ -56,64 +66,127 @@ class ModelVersion(Shown):
 
     def load(self) -> Model:
         "The model, ready to predict."
-        return unpack(self.package, self._artifacts)
+        return unpack(self.package, self._artifacts, self.trusted)
+
+    def lock(self) -> dict:
+        "Python, platform and every distribution, with its version, where it was trained."
+        return json.loads(self._artifacts.bytes(self.environment)) if self.environment else {}
+
+    def other_here(self) -> dict[str, tuple[str, str]]:  # by package: where it was trained, and here
+        "What predictions are computed with, where it is another version in this process."
+        lock = self.lock()
+        if not lock: return {}
+        there = {"python": lock["python"]} | {name: lock["packages"].get(name) for name in _MATTERS}
+        return {name: (was, here) for name, was in there.items() if was and (here := _installed(name)) != was}
+
+def _installed(name: str) -> str:
+    if name == "python": return python_version()
+    try: return installed(name)
+    except PackageNotFoundError: return "none"
+
+# %% ../nbs/40_registry.ipynb #4fa0a505
+_FIELDS = "name", "version", "alias", "task", "author", "created", "dataset", "feature", "notebook", "run"
+_EXAMPLE = "metrics.roc_auc > 0.7, dataset = flights, feature = temp or tags.team = ops"
+
+def _candidates(term: Term) -> sa.ColumnElement|None:
+    "What a condition asks of the row, as far as the database can tell by an index."
+    versions, equal = db.model_versions.c, term.operator == "="
+    if term.table == "metrics":
+        if term.number is None: raise BadParameter(f"metrics.{term.name} {term.operator} {term.value!r}: a metric is compared with a number")
+        met = sa.select(db.metrics.c.run_id).where(db.metrics.c.name == term.name, getattr(db.metrics.c.value, COMPARE[term.operator])(term.number))
+        judged = sa.select(db.evaluations.c.name, db.evaluations.c.version).where(db.evaluations.c.run_id.in_(met))
+        return sa.or_(versions.run_id.in_(met), sa.tuple_(versions.name, versions.version).in_(judged))
+    if term.table == "tags" and equal: return sa.cast(versions.tags, sa.Text).contains(f'"{term.name}":{json.dumps(term.value, ensure_ascii=False)}', autoescape=True)
+    if term.table: raise BadParameter(f"{term.table}.{term.name} {term.operator}: metrics.NAME may be compared; tags.NAME only by =")
+    if term.name not in _FIELDS: raise BadParameter(f"{term.name!r} is no field of a model version: {', '.join(_FIELDS)}, metrics.NAME, tags.NAME")
+    if term.name in ("dataset", "feature", "notebook", "alias") and not equal: raise BadParameter(f"{term.name} {term.operator}: only = is understood")
+    if term.name == "feature": return sa.tuple_(versions.name, versions.version).in_(sa.select(db.model_features.c.name, db.model_features.c.version).where(db.model_features.c.feature == term.value))
+    if term.name == "alias": return sa.tuple_(versions.name, versions.version).in_(sa.select(db.aliases.c.name, db.aliases.c.version).where(db.aliases.c.alias == term.value))
+    if term.name == "dataset":
+        wanted = parse_reference(term.value)
+        used = sa.select(db.run_inputs.c.run_id).where(db.run_inputs.c.kind == "dataset", db.run_inputs.c.name == wanted.name)
+        return versions.run_id.in_(used.where(db.run_inputs.c.version == wanted.version) if wanted.version else used)
+    if term.name == "notebook":
+        name = term.value.removesuffix(".ipynb")
+        return versions.run_id.in_(sa.select(db.runs.c.id).where(sa.or_(db.runs.c.notebook == f"{name}.ipynb", db.runs.c.notebook.endswith(f"/{name}.ipynb", autoescape=True))))
+    column = versions.run_id if term.name == "run" else versions[term.name]
+    return getattr(column, COMPARE[term.operator])(int(term.number or 0) if term.name == "version" else term.value)
+
+def _holds(term: Term, version: ModelVersion) -> bool:
+    "Whether the metric that counts, that of the latest evaluation, meets a condition."
+    return term.table != "metrics" or term.name in version.metrics and getattr(version.metrics[term.name], COMPARE[term.operator])(term.number)
 
 # %% ../nbs/40_registry.ipynb #d43f3247
 class Models:
     "The models of a workspace."
 
-    def __init__(self, home: Home): self.home, self.audit = home, Audit(home.store)
+    def __init__(self, home: Home): self.home, self.audit = home, Audit(home)
 
     def register(self,
         name: str,
         run: Run|RunRecord|str,  # a run with the output `model` (see `training.pack`)
         description: str = "",
+        tags: dict[str, str]|None = None,
     ) -> ModelVersion:
         "Make a run's model the next version, or return the version that it is already."
         check_name(name, "model")
         record = run.record if isinstance(run, Run) else Runs(self.home)[run] if isinstance(run, str) else run
         if "model" not in record.outputs: raise NotFound(f"run {record.id} ({record.notebook}) made no model: its notebook must save one with run.save('model', …)")
         package = record.outputs["model"]
-        model = unpack(package, self.home.artifacts)
-        with self.home.store.write() as connection:
-            version = connection.execute(sa.select(db.model_versions.c.version).filter_by(name=name, package=package)).scalar()
-            if not version:
+        model, moment, environment = unpack(package, self.home.artifacts), iso(now()), record.environment or kept_environment(self.home.artifacts)
+        with self.audit.writing() as connection:
+            found = connection.execute(sa.select(db.model_versions.c.version, db.model_versions.c.deleted).filter_by(name=name, package=package)).first()
+            if found: version = found.version
+            else:
                 version = next_version(connection, db.model_versions, name)
-                connection.execute(sa.insert(db.model_versions), dict(name=name, version=version, package=package, run_id=record.id, task=model.task, description=description, author=author(), created=iso(now())))
+                if version == 1: connection.execute(sa.insert(db.models), dict(name=name, description="", tags={}, card={}, author=author(), created=moment))
+                connection.execute(sa.insert(db.model_versions), dict(name=name, version=version, package=package, run_id=record.id, task=model.task, environment=environment, description=description, tags=_texts(tags or {}), author=author(), created=moment))
+                connection.execute(sa.insert(db.model_features), [dict(feature=feature, name=name, version=version) for feature in dict.fromkeys(column.name for column in model.encoding)])
+            if not found or found.deleted:
+                connection.execute(sa.update(db.model_versions).filter_by(name=name, version=version).values(deleted=None))
                 self.audit.append(connection, "register", f"{name}@{version}", run=record.id, package=package, trained_on=list(model.trained_on))
             for id in {record.id, os.environ.get("MLOPS_RUN", record.id)}: note_version(connection, id, "model", name, version)
         return self[f"{name}@{version}"]
 
-    def _versions(self, name: str|None = None) -> list[ModelVersion]:
-        def rows(table): return self.home.store.rows(sa.select(table) if name is None else sa.select(table).filter_by(name=name))
+    def _read(self, *conditions: sa.ColumnElement, limit: int|None = None) -> list[ModelVersion]:
+        "Versions that meet conditions, by name and number, with what other tables say of them."
+        for function in before_reading: function(self.home.store.url)
+        wanted = sa.select(db.model_versions).where(db.model_versions.c.deleted.is_(None), *conditions).order_by(db.model_versions.c.name, db.model_versions.c.version).limit(limit)
+        which = wanted.with_only_columns(db.model_versions.c.name, db.model_versions.c.version, db.model_versions.c.run_id).subquery()
+        same = lambda table: sa.and_(table.c.name == which.c.name, table.c.version == which.c.version)
+        key = which.c.name, which.c.version
         pointing, measured, trained = {}, {}, {}
-        for row in rows(db.aliases): pointing.setdefault((row["name"], row["version"]), []).append(row["alias"])
-        query = sa.select(db.model_versions.c.name, db.model_versions.c.version, db.metrics.c.name.label("metric"), db.metrics.c.value)
-        by_run = query.join(db.metrics, db.metrics.c.run_id == db.model_versions.c.run_id)
-        by_evaluation = query.join(db.evaluations, sa.and_(db.evaluations.c.name == db.model_versions.c.name, db.evaluations.c.version == db.model_versions.c.version)).join(db.metrics, db.metrics.c.run_id == db.evaluations.c.run_id).order_by(db.evaluations.c.id)
-        for source in by_run, by_evaluation:
-            for row in self.home.store.rows(source if name is None else source.where(db.model_versions.c.name == name)): measured.setdefault((row["name"], row["version"]), {})[row["metric"]] = row["value"]
-        inputs = sa.select(db.model_versions.c.name, db.model_versions.c.version, db.run_inputs.c.name.label("dataset"), db.run_inputs.c.version.label("number")).join(db.run_inputs, db.run_inputs.c.run_id == db.model_versions.c.run_id).where(db.run_inputs.c.kind == "dataset")
-        for row in self.home.store.rows(inputs if name is None else inputs.where(db.model_versions.c.name == name)): trained.setdefault((row["name"], row["version"]), []).append(f"{row['dataset']}@{row['number']}")
-        return [ModelVersion(row["name"], row["version"], tuple(sorted(pointing.get(key, ()))), row["task"], measured.get(key, {}), row["run_id"], tuple(sorted(trained.get(key, ()))),
-            row["description"], row["author"], row["created"], row["package"], self.home.artifacts) for row in sorted(rows(db.model_versions), key=lambda row: (row["name"], row["version"])) for key in [(row["name"], row["version"])]]
+        with self.home.store.read() as connection:
+            rows = connection.execute(wanted).mappings().all()
+            for name, version, alias in connection.execute(sa.select(*key, db.aliases.c.alias).join(db.aliases, same(db.aliases))): pointing.setdefault((name, version), []).append(alias)
+            by_run = sa.select(*key, db.metrics.c.name, db.metrics.c.value).join(db.metrics, db.metrics.c.run_id == which.c.run_id)
+            by_evaluation = sa.select(*key, db.metrics.c.name, db.metrics.c.value).join(db.evaluations, same(db.evaluations)).join(db.metrics, db.metrics.c.run_id == db.evaluations.c.run_id).order_by(db.evaluations.c.id)
+            for query in by_run, by_evaluation:
+                for name, version, metric, value in connection.execute(query): measured.setdefault((name, version), {})[metric] = value
+            read = sa.select(*key, db.run_inputs.c.name, db.run_inputs.c.version).join(db.run_inputs, sa.and_(db.run_inputs.c.run_id == which.c.run_id, db.run_inputs.c.kind == "dataset"))
+            for name, version, dataset, number in connection.execute(read): trained.setdefault((name, version), []).append(f"{dataset}@{number}")
+            trusted = {event.subject for event in connection.execute(sa.select(db.audit.c.subject).where(db.audit.c.action == "trust"))}
+        return [ModelVersion(row["name"], row["version"], tuple(sorted(pointing.get(at, ()))), row["task"], measured.get(at, {}), row["run_id"], tuple(sorted(trained.get(at, ()))), row["description"], row["tags"],
+            row["author"], row["created"], row["package"], row["environment"], f"{row['name']}@{row['version']}" in trusted, self.home.artifacts) for row in rows for at in [(row["name"], row["version"])]]
 
     def __getitem__(self,
         reference: str|Reference,  # `late-arrival@3`, `late-arrival@production`, `late-arrival`
     ) -> ModelVersion:
         "One version; raise `NotFound` with what there is."
-        wanted = parse_reference(reference) if isinstance(reference, str) else reference
-        versions = self._versions(wanted.name)
-        if not versions:
-            names = sorted({version.name for version in self._versions()})
+        wanted, versions = parse_reference(reference) if isinstance(reference, str) else reference, db.model_versions.c
+        if wanted.alias: number = sa.select(db.aliases.c.version).filter_by(name=wanted.name, alias=wanted.alias).scalar_subquery()
+        elif wanted.version: number = wanted.version
+        else: number = sa.select(sa.func.max(versions.version)).where(versions.name == wanted.name, versions.deleted.is_(None)).scalar_subquery()
+        if found := self._read(versions.name == wanted.name, versions.version == number): return found[0]
+        rows = self.home.store.rows(sa.select(versions.version, versions.deleted).where(versions.name == wanted.name).order_by(versions.version))
+        if not rows:
+            names = [row["name"] for row in self.home.store.rows(sa.select(db.models.c.name).order_by(db.models.c.name))]
             raise NotFound(f"there is no model {wanted.name!r}; " + (f"there are: {', '.join(names)}" if names else "none was registered yet"))
         if wanted.alias:
-            found = [version for version in versions if wanted.alias in version.aliases]
-            if not found: raise NotFound(f"{wanted}: no version of {wanted.name} has that alias; " + ("; ".join(f"{alias} is version {version.version}" for version in versions for alias in version.aliases) or "none has any: mlops-nb model promote gives one"))
-            return found[0]
-        found = [version for version in versions if wanted.version in (None, version.version)]
-        if not found: raise NotFound(f"{wanted}: {wanted.name} has the versions 1 to {versions[-1].version}")
-        return found[-1]
+            held = self.home.store.rows(sa.select(db.aliases).filter_by(name=wanted.name).order_by(db.aliases.c.alias))
+            raise NotFound(f"{wanted}: no version of {wanted.name} has that alias; " + ("; ".join(f"{row['alias']} is version {row['version']}" for row in held) or "none has any: mlops-nb model promote gives one"))
+        if any(row["version"] == wanted.version for row in rows): raise NotFound(f"{wanted} was deleted: mlops-nb audit ls {wanted.name} says by whom")
+        raise NotFound(f"{wanted}: {wanted.name} has the versions 1 to {rows[-1]['version']}" if any(not row["deleted"] for row in rows) else f"every version of {wanted.name} was deleted")
 
     def get(self, reference: str) -> ModelVersion|None:
         "One version, or `None` when there is no such version or alias."
@@ -124,11 +197,114 @@ class Models:
         name: str|None = None,  # the versions of one model; the latest of each when not given
     ) -> list[ModelVersion]:
         "Versions by name and number; raise `NotFound` for a name that no model has."
-        if name is not None: return self[check_name(name, "model")] and self._versions(name)
-        return list({version.name: version for version in self._versions()}.values())
+        versions = db.model_versions.c
+        if name is not None: return self._read(versions.name == check_name(name, "model")) or [self[name]]
+        latest = sa.select(versions.name, sa.func.max(versions.version)).where(versions.deleted.is_(None)).group_by(versions.name)
+        return self._read(sa.tuple_(versions.name, versions.version).in_(latest))
+
+    def search(self,
+        where: str = "",         # e.g. `metrics.roc_auc > 0.7 and dataset = flights@2 and feature = temp and notebook = train and tags.team = ops`
+        limit: int|None = None,
+    ) -> list[ModelVersion]:
+        "The versions that meet every condition, by name and number; raise `BadParameter` for a condition that is not understood."
+        terms = read_terms(where, _EXAMPLE)
+        found = self._read(*(_candidates(term) for term in terms), limit=None if any(term.table == "metrics" for term in terms) else limit)
+        return [version for version in found if all(_holds(term, version) for term in terms)][:limit]
 
     def _repr_html_(self) -> str:
-        return pd.DataFrame([{"model": v.ref, "aliases": ", ".join(v.aliases), "task": v.task, "trained on": ", ".join(v.trained_on), "created": v.created[:19]} for v in self._versions()]).to_html(index=False)
+        "Each model with its aliases; opened, its versions."
+        by_name = {}
+        for version in self._read(): by_name.setdefault(version.name, []).append(version)
+        def block(name: str, versions: list[ModelVersion]) -> str:
+            held = ", ".join(f"{alias}: {version.version}" for version in versions for alias in version.aliases)
+            rows = "".join(f"<tr><td>{escape(v.ref)}</td><td>{escape(', '.join(v.aliases))}</td><td>{escape(v.task)}</td><td>{escape(', '.join(v.trained_on))}</td><td>{escape(v.author)}</td><td>{v.created[:16].replace('T', ' ')}</td></tr>" for v in reversed(versions[-_SHOWN:]))
+            older = f"<p>and {len(versions) - _SHOWN} older</p>" if len(versions) > _SHOWN else ""
+            return f"<details><summary><b>{escape(name)}</b>, {len(versions)} version{'s' if len(versions) > 1 else ''}{'; ' + escape(held) if held else ''}</summary><table><tr><th>version</th><th>aliases</th><th>task</th><th>trained on</th><th>by</th><th>registered</th></tr>{rows}</table>{older}</details>"
+        return "".join(block(*item) for item in by_name.items()) or "no model was registered yet"
+
+_SHOWN = 20  # versions of a model in a listing
+
+def _texts(tags: dict[str, object]) -> dict[str, str]: return {check_name(key, "tag"): str(value) for key, value in tags.items()}
+
+# %% ../nbs/40_registry.ipynb #4f470600
+@patch
+def describe(self: Models,
+    reference: str,                # `late-arrival`, or `late-arrival@3`
+    description: str|None = None,
+    tags: dict[str, str]|None = None,
+    **card: str,                   # of a model: owner, intended_use, limitations, or any other section of its card
+) -> None:
+    "Say what a model or a version is for; each change is an event."
+    wanted = parse_reference(reference)
+    version = self[wanted] if wanted.version or wanted.alias else None
+    if not version: self[wanted.name]
+    if card and version: raise BadParameter(f"{', '.join(card)}: a card is the model's, not a version's: describe {wanted.name!r}")
+    table, key = (db.model_versions, dict(name=version.name, version=version.version)) if version else (db.models, dict(name=wanted.name))
+    said = {key: value for key, value in (("description", description), ("tags", tags and _texts(tags)), ("card", card)) if value}
+    if not said: raise BadParameter("nothing was said: give a description, tags, or sections of the card")
+    with self.audit.writing() as connection:
+        old = connection.execute(sa.select(table).filter_by(**key)).mappings().one()
+        merged = {name: {k: v for k, v in (old[name] | value).items() if v} if isinstance(value, dict) else value for name, value in said.items()}
+        connection.execute(sa.update(table).filter_by(**key).values(**merged))
+        self.audit.append(connection, "describe", version.ref if version else wanted.name, **said)
+
+@patch
+def trust(self: Models,
+    reference: str,     # of one version, with its number
+    comment: str = "",  # why
+) -> ModelVersion:
+    "Allow what the package of a version holds to run: the stored source of its transform, types that skops does not know, a pickle."
+    if not parse_reference(reference).version: raise Refused(f"{reference}: trust is given to one version, by its number, such as {self[reference].ref}")
+    version = self[reference]
+    with self.audit.writing() as connection: self.audit.append(connection, "trust", version.ref, package=version.package, comment=comment)
+    return self[reference]
+
+@patch
+def delete(self: Models,
+    reference: str,     # of one version, with its number
+    comment: str = "",  # why
+) -> None:
+    "Take a version out of the registry; raise `Refused`, with the reasons, when an alias, an audit event or another version needs it. Its number is never given again."
+    if not parse_reference(reference).version: raise Refused(f"{reference}: a version is deleted by its number, such as {self[reference].ref}")
+    version = self[reference]
+    with self.audit.writing() as connection:
+        if needed := self._needs(connection, version): raise Refused(f"{version.ref} is not deleted: {'; '.join(needed)}")
+        connection.execute(sa.update(db.model_versions).filter_by(name=version.name, version=version.version).values(deleted=iso(now())))
+        self.audit.append(connection, "delete", version.ref, package=version.package, comment=comment)
+
+@patch
+def _needs(self: Models, connection: sa.Connection, version: ModelVersion) -> list[str]:
+    key = dict(name=version.name, version=version.version)
+    found = [f"{version.name}@{alias} points to it" for alias in connection.execute(sa.select(db.aliases.c.alias).filter_by(**key)).scalars()]
+    def speaks(event: Event) -> bool: return event.subject == version.ref and event.action not in ("register", "describe", "trust", "delete") or event.action in MOVES and version.version in (event.detail["from"], event.detail["to"])
+    found += [f"audit event {event.seq} ({event.action}) is about it" for event in self.audit.list(version.name) if speaks(event)][:3]
+    found += [f"{version.name}@{number} was compared with it" for number in connection.execute(sa.select(db.evaluations.c.version).where(db.evaluations.c.name == version.name, db.evaluations.c.champion == version.version).distinct()).scalars()][:3]
+    heirs = sa.select(db.model_versions.c.name, db.model_versions.c.version).join(db.run_inputs, db.run_inputs.c.run_id == db.model_versions.c.run_id).where(db.run_inputs.c.kind == "model", db.run_inputs.c.name == version.name, db.run_inputs.c.version == version.version)
+    found += [f"{name}@{number} was made from it" for name, number in connection.execute(heirs)][:3]
+    if batches := connection.execute(sa.select(sa.func.count()).select_from(db.batches).filter_by(**key)).scalar(): found.append(f"{batches} scored batch{'es were' if batches > 1 else ' was'} predicted by it")
+    return found
+
+# %% ../nbs/40_registry.ipynb #aa8be29a
+@patch
+def transform_of(self: Models,
+    version: ModelVersion,
+    model: Model,
+) -> Transform:
+    "The transform of a version: installed as it was, or stored and trusted; raise `Refused` otherwise."
+    try:
+        found = load_transform(model.transform, self.home.root)
+        if found.source_digest() == model.transform_digest: return found
+        why = f"{model.transform} was changed since {version.ref} was trained: predictions would differ from what was evaluated"
+    except NotFound as error: why = str(error)
+    if version.trusted: return stored_transform(model.transform, self.home.artifacts.path(model.transform_digest))
+    raise Refused(f"{why}; train a new version, check out the code that it was trained with, or, if you trust the source that its package holds, allow it to run: mlops-nb model trust {version.ref}")
+
+@patch
+def card(self: Models, name: str) -> dict[str, str]:
+    "What people have written on a model's card, by section."
+    self[name]
+    row = self.home.store.rows(sa.select(db.models).filter_by(name=parse_reference(name).name))[0]
+    return {"description": row["description"], **row["card"]}
 
 # %% ../nbs/40_registry.ipynb #92938422
 def add_evaluation(

@@ -22,7 +22,7 @@ from .forkserver import imports_of, kernel_environment, nearest
 if TYPE_CHECKING: from mlops_nb.datasets import DatasetVersion
 
 # %% auto #0
-__all__ = ['RETAKEN', 'THREADS', 'environment', 'Run', 'begin', 'current_run', 'Job', 'Runs', 'copy_results']
+__all__ = ['RETAKEN', 'THREADS', 'environment', 'kept_environment', 'Run', 'begin', 'current_run', 'Job', 'Runs', 'copy_results']
 
 # %% ../nbs/23_runs.ipynb #5dd19a8c
 @functools.cache
@@ -33,7 +33,7 @@ def environment() -> dict:
             "packages": dict(sorted({dist.name.lower(): dist.version for dist in distributions() if dist.name}.items()))}
 
 @functools.lru_cache(maxsize=8)
-def _kept_environment(artifacts: "Artifacts") -> str:
+def kept_environment(artifacts: "Artifacts") -> str:
     return artifacts.put(json.dumps(environment()).encode())
 
 # %% ../nbs/23_runs.ipynb #ae86c69e
@@ -113,7 +113,7 @@ class _Writer:
                 pause.wait(1); self._wake.set()
 
 def _write(home: Home, begun: Iterable[str] = (), values: Iterable[dict] = (), ended: Iterable[dict] = ()):
-    origin = dict(environment=_kept_environment(home.artifacts), code=git_state(home.root)) if begun else {}
+    origin = dict(environment=kept_environment(home.artifacts), code=git_state(home.root)) if begun else {}
     with home.store.write() as connection:
         if begun: connection.execute(sa.update(db.runs).where(db.runs.c.id.in_(begun)).values(**origin))
         if values: _write_metrics(connection, values)

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 
 from . import store as db
 from .artifacts import Artifacts
-from .core import BadTable, Refused, Shown, iso, new_id, now, parse_reference
+from .core import BadTable, Shown, iso, new_id, now, parse_reference
 from .datasets import Datasets
-from .features import JoinedTables, load_transform
+from .features import JoinedTables
 from .home import Home
 from .profiles import Profile, profile
-from .registry import Models
+from .policies import Models
 from .runs import Run
 
 # %% auto #0
@@ -33,12 +33,11 @@ class Scorer:
         reference: str,          # `late-arrival@production`
         run: Run|None = None,    # that records what is read
     ):
-        datasets = Datasets(home)
-        self.version = Models(home)[reference] if run is None else run.use(Models(home)[reference])
+        datasets, models = Datasets(home), Models(home)
+        self.version = models[reference] if run is None else run.use(models[reference])
+        models.check_environment(self.version, parse_reference(reference).alias or "")
         self.model = self.version.load()
-        self._transform = load_transform(self.model.transform, home.root)
-        if self._transform.source_digest() != self.model.transform_digest:
-            raise Refused(f"{self.model.transform} was changed since {self.version.ref} was trained: predictions would differ from what was evaluated; train a new version, or check out the code that it was trained with")
+        self._transform = models.transform_of(self.version, self.model)
         self._tables = JoinedTables(run.use if run else datasets.__getitem__)
 
     def predict(self,

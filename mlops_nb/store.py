@@ -19,8 +19,9 @@ from .core import StorageError, StoreTooNew, canonical_json, storage_errors
 # %% auto #0
 __all__ = ['metadata', 'runs', 'params', 'metrics', 'metric_history', 'run_inputs', 'run_outputs', 'run_versions',
            'pipeline_runs', 'pipeline_steps', 'dataset_versions', 'splits', 'expectations', 'feature_views',
-           'materializations', 'model_versions', 'aliases', 'evaluations', 'audit', 'batches', 'checks', 'HEAD', 'Json',
-           'Store', 'take_turns', 'note_version', 'note_output', 'next_version']
+           'materializations', 'models', 'model_versions', 'model_features', 'policies', 'aliases', 'evaluations',
+           'audit', 'audit_head', 'batches', 'checks', 'HEAD', 'Json', 'Store', 'take_turns', 'note_version',
+           'note_output', 'next_version']
 
 # %% ../nbs/02_store.ipynb #ac8bb79e
 class Json(sa.types.TypeDecorator):
@@ -49,7 +50,7 @@ run_inputs = _table("run_inputs", _key("run_id"), _key("kind"), _key("name"), _k
     ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("inputs_by_version", "kind", "name", "version"))
 run_outputs = _table("run_outputs", _key("run_id"), _key("name"), _must("digest"), _must("size", Integer),
     ForeignKeyConstraint(["run_id"], ["runs.id"]), Index("outputs_by_digest", "digest"))
-run_versions = _table("run_versions", _key("run_id"), _key("kind"), _key("name"), _key("version", Integer))  # that a run made, or made once more
+run_versions = _table("run_versions", _key("run_id"), _key("kind"), _key("name"), _key("version", Integer), Index("runs_by_version", "kind", "name", "version"))  # that a run made, or made once more
 pipeline_runs = _table("pipeline_runs", _key("id"), _must("name"), _must("params", Json), _must("graph", Json), _must("status"), _must("author"), _must("host"), _must("pid", Integer),
     _must("created"), _must("heartbeat"), Column("ended", Text), Index("pipeline_runs_by_name", "name", "id"))
 pipeline_steps = _table("pipeline_steps", _key("pipeline_id"), _key("name"), _must("state"), _must("reused", Boolean), _must("attempts", Integer), Column("run_id", Text), Column("fingerprint", Text),
@@ -66,13 +67,17 @@ expectations = _table("expectations", _key("name"), _key("version", Integer), _m
 feature_views = _table("feature_views", _key("name"), _key("version", Integer), _must("digest"), _must("spec", Json), _must("source"), Column("run_id", Text), _must("author"), _must("created"), UniqueConstraint("name", "digest"))
 materializations = _table("materializations", _key("id"), _must("view"), _must("version", Integer), _must("sources", Json), _must("until"), _must("rows", Integer), _must("profile"), Column("run_id", Text), _must("author"), _must("created"),
     ForeignKeyConstraint(["view", "version"], ["feature_views.name", "feature_views.version"]), Index("materializations_by_view", "view", "id"))
-model_versions = _table("model_versions", _key("name"), _key("version", Integer), _must("package"), Column("run_id", Text), _must("task"),
-    _must("description"), _must("author"), _must("created"), UniqueConstraint("name", "package"))
+models = _table("models", _key("name"), _must("description"), _must("tags", Json), _must("card", Json), _must("author"), _must("created"))
+model_versions = _table("model_versions", _key("name"), _key("version", Integer), _must("package"), Column("run_id", Text), _must("task"), Column("environment", Text),
+    _must("description"), _must("tags", Json), _must("author"), _must("created"), Column("deleted", Text), ForeignKeyConstraint(["name"], ["models.name"]), UniqueConstraint("name", "package"), Index("models_by_run", "run_id"))
+model_features = _table("model_features", _key("feature"), _key("name"), _key("version", Integer), ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]))
+policies = _table("policies", _key("name"), _key("alias"), _key("version", Integer), _must("digest"), _must("body"), _must("author"), _must("created"))
 aliases = _table("aliases", _key("name"), _key("alias"), _must("version", Integer), _must("moved"),
     ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]))
 evaluations = _table("evaluations", _key("id"), _must("name"), _must("version", Integer), Column("champion", Integer), _must("dataset"), Column("run_id", Text), _must("report"), _must("created"),
     ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]), Index("evaluations_by_version", "name", "version"))
-audit = _table("audit", _key("seq", Integer), _must("time"), _must("actor"), _must("action"), _must("subject"), _must("detail", Json), _must("previous"), _must("hash"))
+audit = _table("audit", _key("seq", Integer), _must("time"), _must("actor"), _must("action"), _must("subject"), _must("detail", Json), _must("previous"), _must("hash"), Index("audit_by_subject", "subject"))
+audit_head = _table("audit_head", _key("id", Integer), _must("seq", Integer), _must("hash"))  # one row: where the trail ends
 batches = _table("batches", _key("id"), _must("name"), _must("version", Integer), _must("alias"), _must("dataset"), _must("label"), _must("rows", Integer), _must("predictions"), _must("profile"),
     Column("run_id", Text), _must("created"), ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]),
     UniqueConstraint("name", "version", "alias", "dataset", "label"), Index("batches_by_label", "name", "label"))

@@ -5,24 +5,24 @@
 # %% ../nbs/30_training.ipynb #5006298f
 from __future__ import annotations
 
-import json, re
-from dataclasses import asdict, dataclass, field
+import io, json, re, sys, zipfile
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from .artifacts import Artifacts
-from .core import BadParameter, BadTable, SignatureMismatch, digest
+from .core import BadParameter, BadTable, Refused, SignatureMismatch, digest
 from .features import Transform, load_transform
 from .profiles import Profile, profile
 
 # %% auto #0
-__all__ = ['TASKS', 'FIXED', 'column_type', 'ColumnEncoding', 'learn_encoding', 'guess_task', 'Model', 'TrainingData', 'prepare',
-           'fit', 'pack', 'unpack']
+__all__ = ['TASKS', 'FORMATS', 'FIXED', 'column_type', 'ColumnEncoding', 'learn_encoding', 'guess_task', 'dump_estimator',
+           'Model', 'TrainingData', 'prepare', 'fit', 'fit_estimator', 'pack', 'unpack']
 
 # %% ../nbs/30_training.ipynb #eca213bd
-_CATEGORIES, _TEXT_BINS = 255, 32
+_CATEGORIES, _TEXT_BINS, _LISTED = 255, 32, 50
 
 def column_type(column: pd.Series) -> str:  # number | boolean | datetime | string
     "What a column holds, in the words of a signature."
@@ -89,6 +89,43 @@ def guess_task(
     if kind == "string" and distinct > 100: raise BadTable(f"the target {labels.name!r} has {distinct} distinct texts: that is no class; choose another target")
     return "multiclass" if whole else "regression"
 
+# %% ../nbs/30_training.ipynb #c1609e4b
+def _lightgbm(file: bytes, trusted: bool) -> "lightgbm.Booster":
+    import lightgbm
+    return lightgbm.Booster(model_str=file.decode())
+
+def _skops(file: bytes, trusted: bool) -> object:
+    import skops.io
+    unknown = skops.io.get_untrusted_types(data=file)
+    if unknown and not trusted: raise Refused(f"the model's file holds types that skops does not know to be harmless: {', '.join(unknown)}; look at them, then trust this version by name: mlops-nb model trust NAME@VERSION")
+    return skops.io.loads(file, trusted=unknown)
+
+def _pickle(file: bytes, trusted: bool) -> object:
+    if not trusted: raise Refused("the model's file is a pickle, which can run any code when it is read; if you know who wrote it, trust this version by name: mlops-nb model trust NAME@VERSION")
+    import pickle
+    return pickle.loads(file)
+
+FORMATS = {"lightgbm": _lightgbm, "skops": _skops, "pickle": _pickle}
+
+def dump_estimator(
+    estimator: "sklearn.base.BaseEstimator",  # fitted
+) -> bytes:
+    "An estimator in skops' format, the same bytes for the same estimator."
+    import skops.io
+    given, made = zipfile.ZipFile(io.BytesIO(skops.io.dumps(estimator))), io.BytesIO()
+    numbers, files = {}, {}
+    def plain(value: object) -> object:
+        if isinstance(value, list): return [plain(item) for item in value]
+        if not isinstance(value, dict): return value
+        named = {key: plain(item) for key, item in value.items()}
+        if "__id__" in named: named["__id__"] = numbers.setdefault(named["__id__"], len(numbers))
+        if named.get("file") in given.namelist(): named["file"] = files.setdefault(named["file"], f"{len(files)}{Path(named['file']).suffix}")
+        return named
+    schema = json.dumps(plain(json.loads(given.read("schema.json"))))
+    with zipfile.ZipFile(made, "w") as target:
+        for name, content in [("schema.json", schema.encode()), *((new, given.read(old)) for old, new in files.items())]: target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
 # %% ../nbs/30_training.ipynb #1f2e8851
 @dataclass(frozen=True)
 class Model:
@@ -105,14 +142,16 @@ class Model:
     params: dict[str, object]             # LightGBM's
     features_profile: Profile = field(repr=False)     # of the training rows' features
     predictions_profile: Profile = field(repr=False)  # of the predictions for rows held out
-    booster_text: str = field(repr=False)             # LightGBM's text format
+    file: bytes = field(repr=False)                   # the trees, or the estimator, in its format
+    format: str = "lightgbm"                          # one of FORMATS
+    domain: dict[str, dict] = field(default_factory=dict, repr=False)  # what training saw of each raw column: low and high, or the categories
+    trusted: bool = False                             # whether a person allows code of this very package to run, see `unpack`
 
     @property
-    def booster(self) -> "lightgbm.Booster":
-        if "_booster" not in self.__dict__:
-            import lightgbm
-            object.__setattr__(self, "_booster", lightgbm.Booster(model_str=self.booster_text))
-        return self.__dict__["_booster"]
+    def predictor(self) -> "lightgbm.Booster|sklearn.base.BaseEstimator":
+        "LightGBM's booster, or scikit-learn's estimator; raise `Refused` for what is more than data, when nobody trusts it."
+        if "_predictor" not in self.__dict__: object.__setattr__(self, "_predictor", FORMATS[self.format](self.file, self.trusted))
+        return self.__dict__["_predictor"]
 
     def check(self, rows: pd.DataFrame) -> None:
         "Raise `SignatureMismatch`, naming each column that is missing or of another type."
@@ -128,7 +167,11 @@ class Model:
 
     def scores(self, features: pd.DataFrame) -> np.ndarray:  # (rows,), or (rows, classes) for multiclass
         "What the trees say of features: probabilities, or the quantity."
-        return self.booster.predict(self.encode(features), num_threads=self.params.get("num_threads", 1))
+        encoded = self.encode(features)
+        if self.format == "lightgbm": return self.predictor.predict(encoded, num_threads=self.params.get("num_threads", 1))
+        if self.task == "regression": return np.asarray(self.predictor.predict(encoded), dtype="float64")
+        shares = self.predictor.predict_proba(encoded)
+        return shares[:, 1] if self.task == "binary" else shares
 
     def predict(self,
         rows: pd.DataFrame,            # raw, with the columns of the signature
@@ -153,8 +196,12 @@ class Model:
         return np.where(codes < 0, np.nan, codes)
 
     def importance(self) -> pd.Series:
-        "Share of the trees' total gain by feature, the largest first."
-        gain = self.booster.feature_importance("gain")
+        "Share of the trees' total gain by feature, the largest first; of an estimator, what it calls importance, or the size of its coefficients."
+        if self.format == "lightgbm": gain = self.predictor.feature_importance("gain")
+        else:
+            last = getattr(self.predictor, "steps", [("", self.predictor)])[-1][1]  # of a pipeline
+            gain = np.asarray(getattr(last, "feature_importances_", np.abs(np.atleast_2d(getattr(last, "coef_", 0.0))).mean(axis=0)))
+        if len(gain) != sum(len(column.names()) for column in self.encoding): gain = np.zeros(sum(len(column.names()) for column in self.encoding))  # the estimator says nothing of its columns
         owners = [column.name for column in self.encoding for _ in column.names()]
         return (pd.Series(gain).groupby(owners).sum() / max(gain.sum(), 1e-300)).sort_values(ascending=False)
 
@@ -174,6 +221,7 @@ class TrainingData:
     signature: dict[str, str]
     encoding: tuple[ColumnEncoding, ...]
     transform: Transform
+    domain: dict[str, dict] = field(default_factory=dict, repr=False)
 
     def matrix(self, held_out: bool) -> tuple[np.ndarray, np.ndarray]:  # encoded features, labels
         "One side of the split."
@@ -208,7 +256,16 @@ def prepare(
     features = transform(rows, **tables)
     if not features.shape[1]: raise BadTable(f"{transform.name} makes no feature of {', '.join(rows.columns) or 'a table with nothing but the target'}: there is nothing to learn from")
     codes = values.to_numpy("float64") if task == "regression" else pd.Index(classes, dtype="object").get_indexer(values.astype("object")).astype("float64")
-    return TrainingData(features, codes, held_out, task, target, classes, {name: column_type(rows[name]) for name in rows}, learn_encoding(features[~held_out]), transform)
+    return TrainingData(features, codes, held_out, task, target, classes, {name: column_type(rows[name]) for name in rows}, learn_encoding(features[~held_out]), transform, {name: _domain(rows.loc[~held_out, name]) for name in rows})
+
+def _domain(column: pd.Series) -> dict[str, object]:
+    "What training sees of a raw column: the range of numbers and times, the values of text that has few."
+    kind, known = column_type(column), column.dropna()
+    if kind in ("number", "datetime") and len(known):
+        low, high = known.min(), known.max()
+        return {"low": str(low), "high": str(high)} if kind == "datetime" else {"low": float(low), "high": float(high)} if np.isfinite([low, high]).all() else {}
+    if kind == "string" and len(values := known.astype(str).unique()) <= _LISTED: return {"categories": sorted(values)}
+    return {}
 
 def fit(
     data: TrainingData,
@@ -216,39 +273,56 @@ def fit(
     trained_on: tuple[str, ...] = (),     # references, for the record
     **params: object,                     # LightGBM's
 ) -> Model:
-    "Train on the rows that are not held out."
+    "Train LightGBM on the rows that are not held out."
     import lightgbm
     chosen = data.lightgbm_params(**params)
     names = [name for column in data.encoding for name in column.names()]
     matrix, labels = data.matrix(held_out=False)
     booster = lightgbm.train(chosen, lightgbm.Dataset(matrix, labels, feature_name=names if len(set(names)) == len(names) else "auto"), rounds)
+    return _model(data, trained_on, chosen | {"rounds": rounds}, booster.model_to_string().encode(), "lightgbm")
+
+def fit_estimator(
+    data: TrainingData,
+    estimator: "sklearn.base.BaseEstimator",  # a classifier with predict_proba, or a regressor; a pipeline will do
+    trained_on: tuple[str, ...] = (),
+) -> Model:
+    "Train an estimator of scikit-learn on the rows that are not held out; it sees the encoded features, missing as nan."
+    matrix, labels = data.matrix(held_out=False)
+    if data.task != "regression" and not hasattr(estimator, "predict_proba"): raise BadParameter(f"{type(estimator).__name__} gives no probabilities: take a classifier with predict_proba")
+    estimator.fit(matrix, labels if data.task == "regression" else labels.astype(int))
+    return _model(data, trained_on, {"estimator": " ".join(str(estimator).split())}, dump_estimator(estimator), "skops", trusted=True)  # it was made here
+
+def _model(data: TrainingData, trained_on: tuple[str, ...], params: dict[str, object], file: bytes, format: str, trusted: bool = False) -> Model:
+    _, labels = data.matrix(held_out=False)
     share = (labels.mean(),) if data.task != "multiclass" else tuple(np.bincount(labels.astype(int), minlength=len(data.classes)) / len(labels))
-    held, _ = data.matrix(held_out=True)
-    scores = booster.predict(held, num_threads=chosen.get("num_threads", 1))
+    nothing = profile(pd.DataFrame({"prediction": [0.0]}))
+    model = Model(data.task, data.target, data.classes, data.signature, data.encoding, data.transform.name, data.transform.source_digest(), tuple(float(value) for value in share),
+        tuple(trained_on), params, profile(data.features[~data.held_out]), nothing, file, format, data.domain, trusted)
+    scores = model.scores(data.features[data.held_out])
     predictions = pd.DataFrame({"prediction": scores if data.task != "multiclass" else np.array(data.classes, dtype=object)[scores.argmax(axis=1)].astype(str)})
-    return Model(data.task, data.target, data.classes, data.signature, data.encoding, data.transform.name, data.transform.source_digest(), tuple(float(value) for value in share),
-        tuple(trained_on), chosen | {"rounds": rounds}, profile(data.features[~data.held_out]), profile(predictions), booster.model_to_string())
+    return replace(model, predictions_profile=profile(predictions))
 
 # %% ../nbs/30_training.ipynb #61c97448
+_FILES = "features_profile", "predictions_profile", "file"
+
 def pack(
     model: Model,
     artifacts: Artifacts,
 ) -> str:  # the manifest, as JSON text: an output of the run that trained the model
-    "Store the files that a manifest names."
-    manifest = {key: value for key, value in asdict(model).items() if key not in ("features_profile", "predictions_profile", "booster_text")}
-    manifest |= {"format": 1, "booster": artifacts.put(model.booster_text.encode()),
-                 "features_profile": artifacts.put(json.dumps(model.features_profile.asdict()).encode()), "predictions_profile": artifacts.put(json.dumps(model.predictions_profile.asdict()).encode())}
-    return json.dumps(manifest)
+    "Store the files that a manifest names, the source of the transform among them."
+    source = getattr(sys.modules.get(model.transform.partition(":")[0]), "__file__", None)
+    if source and Path(source).is_file() and digest(Path(source)) == model.transform_digest: artifacts.put(Path(source))
+    manifest = {key: value for key, value in asdict(model).items() if key not in (*_FILES, "trusted")}
+    return json.dumps(manifest | {"file": artifacts.put(model.file)} | {key: artifacts.put(json.dumps(getattr(model, key).asdict()).encode()) for key in _FILES[:2]})
 
 def unpack(
     package: str,  # digest of the manifest, when that was stored too
     artifacts: Artifacts,
+    trusted: bool = False,  # a person allows what the package holds to run, see `FORMATS`
 ) -> Model:
     "Read a model back."
     manifest = json.loads(artifacts.bytes(package))
-    manifest.pop("format")
-    profiles = {key: Profile.from_dict(json.loads(artifacts.bytes(manifest.pop(key)))) for key in ("features_profile", "predictions_profile")}
+    profiles = {key: Profile.from_dict(json.loads(artifacts.bytes(manifest.pop(key)))) for key in _FILES[:2]}
     encoding = tuple(ColumnEncoding(column["name"], column["kind"], tuple(column["levels"])) for column in manifest.pop("encoding"))
-    booster = artifacts.bytes(manifest.pop("booster")).decode()
     for key in "classes", "base_rate", "trained_on": manifest[key] = tuple(manifest[key])
-    return Model(**manifest | profiles, encoding=encoding, booster_text=booster)
+    return Model(**manifest | profiles | {"file": artifacts.bytes(manifest["file"])}, encoding=encoding, trusted=trusted)

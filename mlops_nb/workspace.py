@@ -127,7 +127,7 @@ class Workspace(Home):
     @cached_property
     def audit(self) -> Audit:
         from mlops_nb.audit import Audit
-        return Audit(self.store)
+        return Audit(self)
 
     def score(self,
         reference: str,      # of the model

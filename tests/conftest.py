@@ -1,12 +1,13 @@
 "What several test files need: a workspace, notebooks, the command line as a process, a database server."
 from __future__ import annotations
 
-import json, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys, time
 from pathlib import Path
 from typing import Callable
 
 import nbformat
 import pytest
+import sqlalchemy as sa
 
 from mlops_nb.workspace import Workspace
 
@@ -95,3 +96,15 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=path, args=flags.split())
         yield browser
         browser.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
+def url(request, tmp_path) -> str:
+    "A fresh database of each kind."
+    if request.param == "sqlite": return f"sqlite:///{tmp_path}/store.db"
+    server = request.getfixturevalue("postgres")
+    name = f"t{os.getpid()}_{abs(hash(request.node.nodeid))}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection: connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return sa.make_url(server).set(database=name).render_as_string(hide_password=False)

@@ -1,13 +1,9 @@
 "The command line: exit statuses, one clear line for what is wrong, JSON for programs."
 import json
-import subprocess
 
-import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from conftest import command
-from mlops_nb.audit import Audit
 
 
 @pytest.mark.parametrize("words, says", [
@@ -66,7 +62,7 @@ def test_sweep_reports_the_points_that_failed(cli, ws, write_notebook):
 
 
 def test_tampered_trail_and_later_store_are_said_plainly(cli, ws):
-    with ws.store.write() as connection: Audit(ws.store).append(connection, "promote", "m@1", alias="production", to=1)
+    with ws.audit.writing() as connection: ws.audit.append(connection, "describe", "m@1", description="x")
     assert cli("audit", "verify").returncode == 0
     with ws.store.write() as connection: connection.execute(sa.text("UPDATE audit SET actor = 'nobody'"))
     done = cli("audit", "verify")

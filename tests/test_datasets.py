@@ -1,9 +1,8 @@
 "Dataset versions: the same rows are the same version, a bad table is refused whole, nothing is seen from the future."
-import os, subprocess, sys
+import subprocess, sys
 from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
 from multiprocessing import get_context
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 from conftest import wait_for
 from mlops_nb import datasets
-from mlops_nb.artifacts import Artifacts, CorruptArtifact
+from mlops_nb.artifacts import CorruptArtifact
 from mlops_nb.core import BadReference, BadTable, NotFound, parse_reference
 from mlops_nb.tables import read_table
 from mlops_nb.features import point_in_time

@@ -71,7 +71,7 @@ def test_trail_verifies_and_every_promotion_has_its_gates(lived):
 
 def test_production_is_what_the_trail_says(lived):
     ws = Workspace(lived[0])
-    last = [event.detail["to"] for event in ws.models.history("late-arrival", "production") if event.action != "refuse"][-1]
+    last = ws.models.placed("late-arrival", "production").detail["to"]
     assert ws.models["late-arrival@production"].version == last
 
 

@@ -1,17 +1,16 @@
 "Features as of a moment, held against a slow and obvious way; the online store under faults; offline, batch and online say the same."
-import os, signal, subprocess, sys
+import signal, subprocess, sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import wait_for
-from mlops_nb.core import BadParameter, BadTable, MLOpsError, NotFound, StorageError
-from mlops_nb.gates import Case, feature_parity
+from mlops_nb.core import BadParameter, BadTable, MLOpsError, NotFound
+from mlops_nb.gates import Case, ask
+from mlops_nb.origins import feature_parity
 from mlops_nb.runs import begin
 from mlops_nb.views import FeatureView, as_of, feature_view
 from mlops_nb.workspace import Workspace
@@ -146,8 +145,8 @@ def test_gate_asks_for_the_views_that_a_model_learned_from(ws, monkeypatch):
     ws.features.training_set(pd.DataFrame({"origin": ["JFK"], "t": moments([3])}), ["airport"], time="t")
     monkeypatch.delenv("MLOPS_RUN")
     assert set(run.record.inputs) >= {"weather@1"}
-    outcome, message, _ = feature_parity(_case(ws, run))
-    assert outcome == "cannot tell" and "features materialize airport" in message
+    found = ask({"feature_parity": {}}, _case(ws, run))[0]
+    assert found.outcome == "cannot tell" and "features materialize airport" in found.message
     ws.features.materialize("airport", until=NOW)
     assert feature_parity(_case(ws, run))[:2] == ("pass", "12 values of 3 keys of airport@1 are the same offline, in batch and online")
     store = ws.features.online

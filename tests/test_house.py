@@ -1,5 +1,5 @@
 "The house itself: notebooks and library agree, floors hold, the README is the index, nothing costs before it is used."
-import json, os, re, shutil, subprocess, sys
+import os, re, shutil, subprocess, sys
 from configparser import ConfigParser
 from pathlib import Path
 

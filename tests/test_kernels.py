@@ -1,5 +1,4 @@
 "Warm kernels: plain papermill has them too, they show what a fresh kernel shows, and they notice what changed."
-import json
 import os
 import subprocess
 import sys

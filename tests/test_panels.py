@@ -1,5 +1,4 @@
 "The panels as a person meets them: in JupyterLab, in Chromium, with the real state behind."
-import shutil
 import signal
 import socket
 import subprocess

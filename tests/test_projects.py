@@ -1,5 +1,4 @@
 "`mlops-nb init`: a stranger's table becomes a project whose notebooks run and whose model can be promoted."
-import json
 import subprocess
 
 import numpy as np

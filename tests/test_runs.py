@@ -1,7 +1,6 @@
 "Recorded runs: what is kept when things go wrong, and that other people's notebooks and tools work unchanged."
-import os, shutil, signal, subprocess, sys
+import shutil, signal, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import nbformat
 import psutil

@@ -1,5 +1,4 @@
 "A parameter of the type Secret reaches the kernel, and the value is in no file, record or message."
-import sqlite3
 from pathlib import Path
 
 import pytest

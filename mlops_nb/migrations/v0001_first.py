@@ -25,6 +25,13 @@ def upgrade():
     sa.Column('hash', sa.Text(), nullable=False),
     sa.PrimaryKeyConstraint('seq')
     )
+    op.create_index('audit_by_subject', 'audit', ['subject'], unique=False)
+    op.create_table('audit_head',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('seq', sa.Integer(), nullable=False),
+    sa.Column('hash', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
     op.create_table('dataset_versions',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
@@ -70,17 +77,14 @@ def upgrade():
     sa.PrimaryKeyConstraint('name', 'version'),
     sa.UniqueConstraint('name', 'digest')
     )
-    op.create_table('model_versions',
+    op.create_table('models',
     sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('package', sa.Text(), nullable=False),
-    sa.Column('run_id', sa.Text(), nullable=True),
-    sa.Column('task', sa.Text(), nullable=False),
     sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.Text(), nullable=False),
+    sa.Column('card', sa.Text(), nullable=False),
     sa.Column('author', sa.Text(), nullable=False),
     sa.Column('created', sa.Text(), nullable=False),
-    sa.PrimaryKeyConstraint('name', 'version'),
-    sa.UniqueConstraint('name', 'package')
+    sa.PrimaryKeyConstraint('name')
     )
     op.create_table('pipeline_runs',
     sa.Column('id', sa.Text(), nullable=False),
@@ -97,6 +101,16 @@ def upgrade():
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('pipeline_runs_by_name', 'pipeline_runs', ['name', 'id'], unique=False)
+    op.create_table('policies',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('alias', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('digest', sa.Text(), nullable=False),
+    sa.Column('body', sa.Text(), nullable=False),
+    sa.Column('author', sa.Text(), nullable=False),
+    sa.Column('created', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('name', 'alias', 'version')
+    )
     op.create_table('run_versions',
     sa.Column('run_id', sa.Text(), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),
@@ -104,6 +118,7 @@ def upgrade():
     sa.Column('version', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('run_id', 'kind', 'name', 'version')
     )
+    op.create_index('runs_by_version', 'run_versions', ['kind', 'name', 'version'], unique=False)
     op.create_table('runs',
     sa.Column('id', sa.Text(), nullable=False),
     sa.Column('notebook', sa.Text(), nullable=False),
@@ -129,58 +144,6 @@ def upgrade():
     op.create_index('runs_by_created', 'runs', ['created', 'id'], unique=False)
     op.create_index('runs_by_ended', 'runs', ['ended'], unique=False)
     op.create_index('runs_by_step', 'runs', ['step'], unique=False)
-    op.create_table('aliases',
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('alias', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('moved', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['name', 'version'], ['model_versions.name', 'model_versions.version'], ),
-    sa.PrimaryKeyConstraint('name', 'alias')
-    )
-    op.create_table('batches',
-    sa.Column('id', sa.Text(), nullable=False),
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('alias', sa.Text(), nullable=False),
-    sa.Column('dataset', sa.Text(), nullable=False),
-    sa.Column('label', sa.Text(), nullable=False),
-    sa.Column('rows', sa.Integer(), nullable=False),
-    sa.Column('predictions', sa.Text(), nullable=False),
-    sa.Column('profile', sa.Text(), nullable=False),
-    sa.Column('run_id', sa.Text(), nullable=True),
-    sa.Column('created', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['name', 'version'], ['model_versions.name', 'model_versions.version'], ),
-    sa.PrimaryKeyConstraint('id'),
-    sa.UniqueConstraint('name', 'version', 'alias', 'dataset', 'label')
-    )
-    op.create_index('batches_by_label', 'batches', ['name', 'label'], unique=False)
-    op.create_table('checks',
-    sa.Column('id', sa.Text(), nullable=False),
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('label', sa.Text(), nullable=False),
-    sa.Column('breached', sa.Boolean(), nullable=False),
-    sa.Column('breaches', sa.Text(), nullable=False),
-    sa.Column('report', sa.Text(), nullable=False),
-    sa.Column('run_id', sa.Text(), nullable=True),
-    sa.Column('created', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['name', 'version'], ['model_versions.name', 'model_versions.version'], ),
-    sa.PrimaryKeyConstraint('id')
-    )
-    op.create_index('checks_by_name', 'checks', ['name', 'label'], unique=False)
-    op.create_table('evaluations',
-    sa.Column('id', sa.Text(), nullable=False),
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('champion', sa.Integer(), nullable=True),
-    sa.Column('dataset', sa.Text(), nullable=False),
-    sa.Column('run_id', sa.Text(), nullable=True),
-    sa.Column('report', sa.Text(), nullable=False),
-    sa.Column('created', sa.Text(), nullable=False),
-    sa.ForeignKeyConstraint(['name', 'version'], ['model_versions.name', 'model_versions.version'], ),
-    sa.PrimaryKeyConstraint('id')
-    )
-    op.create_index('evaluations_by_version', 'evaluations', ['name', 'version'], unique=False)
     op.create_table('materializations',
     sa.Column('id', sa.Text(), nullable=False),
     sa.Column('view', sa.Text(), nullable=False),
@@ -215,6 +178,23 @@ def upgrade():
     sa.PrimaryKeyConstraint('run_id', 'name')
     )
     op.create_index('metrics_by_value', 'metrics', ['name', 'value', 'run_id'], unique=False)
+    op.create_table('model_versions',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('package', sa.Text(), nullable=False),
+    sa.Column('run_id', sa.Text(), nullable=True),
+    sa.Column('task', sa.Text(), nullable=False),
+    sa.Column('environment', sa.Text(), nullable=True),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.Text(), nullable=False),
+    sa.Column('author', sa.Text(), nullable=False),
+    sa.Column('created', sa.Text(), nullable=False),
+    sa.Column('deleted', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['name'], ['models.name'], ),
+    sa.PrimaryKeyConstraint('name', 'version'),
+    sa.UniqueConstraint('name', 'package')
+    )
+    op.create_index('models_by_run', 'model_versions', ['run_id'], unique=False)
     op.create_table('params',
     sa.Column('run_id', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
@@ -273,4 +253,63 @@ def upgrade():
     sa.Column('created', sa.Text(), nullable=False),
     sa.ForeignKeyConstraint(['dataset', 'version'], ['dataset_versions.name', 'dataset_versions.version'], ),
     sa.PrimaryKeyConstraint('dataset', 'version', 'name')
+    )
+    op.create_table('aliases',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('alias', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('moved', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['name', 'version'], ['model_versions.name', 'model_versions.version'], ),
+    sa.PrimaryKeyConstraint('name', 'alias')
+    )
+    op.create_table('batches',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('alias', sa.Text(), nullable=False),
+    sa.Column('dataset', sa.Text(), nullable=False),
+    sa.Column('label', sa.Text(), nullable=False),
+    sa.Column('rows', sa.Integer(), nullable=False),
+    sa.Column('predictions', sa.Text(), nullable=False),
+    sa.Column('profile', sa.Text(), nullable=False),
+    sa.Column('run_id', sa.Text(), nullable=True),
+    sa.Column('created', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['name', 'version'], ['model_versions.name', 'model_versions.version'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('name', 'version', 'alias', 'dataset', 'label')
+    )
+    op.create_index('batches_by_label', 'batches', ['name', 'label'], unique=False)
+    op.create_table('checks',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('label', sa.Text(), nullable=False),
+    sa.Column('breached', sa.Boolean(), nullable=False),
+    sa.Column('breaches', sa.Text(), nullable=False),
+    sa.Column('report', sa.Text(), nullable=False),
+    sa.Column('run_id', sa.Text(), nullable=True),
+    sa.Column('created', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['name', 'version'], ['model_versions.name', 'model_versions.version'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('checks_by_name', 'checks', ['name', 'label'], unique=False)
+    op.create_table('evaluations',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('champion', sa.Integer(), nullable=True),
+    sa.Column('dataset', sa.Text(), nullable=False),
+    sa.Column('run_id', sa.Text(), nullable=True),
+    sa.Column('report', sa.Text(), nullable=False),
+    sa.Column('created', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['name', 'version'], ['model_versions.name', 'model_versions.version'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('evaluations_by_version', 'evaluations', ['name', 'version'], unique=False)
+    op.create_table('model_features',
+    sa.Column('feature', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['name', 'version'], ['model_versions.name', 'model_versions.version'], ),
+    sa.PrimaryKeyConstraint('feature', 'name', 'version')
     )

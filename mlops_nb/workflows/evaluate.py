@@ -66,16 +66,17 @@ def base_rate_scores(model: Model, rows: int) -> np.ndarray:
 def judge_slices(
     labels: np.ndarray, scores: np.ndarray, base: np.ndarray, task: str,
     columns: dict[str, pd.Series],
+    champion: np.ndarray|None = None,  # scores of the version that is compared with
     min_rows: int = 200,
     n_boot: int = 2000,
 ) -> list[dict]:
-    "The primary metric of each slice with enough rows, and the gain over the base rate with intervals that hold for all slices at once (Bonferroni)."
+    "The primary metric of each slice with enough rows, and the gains over the base rate and the champion with intervals that hold for all slices at once (Bonferroni)."
     slices = [(name, value, rows) for name, values in columns.items() for value in sorted(values.unique()) if (rows := (values == value).to_numpy()).sum() >= min_rows] or [("rows", "all", np.ones(len(labels), dtype=bool))]
     found = []
     for name, value, rows in slices:
-        against = compare(labels[rows], base[rows], scores[rows], task, n_boot=n_boot, confidence=1 - (1 - CONFIDENCE) / len(slices))
-        found.append({"slice": f"{name}={value}", "column": name, "value": str(value), "n": int(rows.sum()), "metric": against.metric, "score": against.candidate,
-                      "gain": against.gain.value, "gain_low": against.gain.low, "gain_high": against.gain.high})
+        against = {"over_base_rate": base, "over_champion": champion}
+        compared = {over: compare(labels[rows], other[rows], scores[rows], task, n_boot=n_boot, confidence=1 - (1 - CONFIDENCE) / len(slices)) for over, other in against.items() if other is not None}
+        found.append({"slice": f"{name}={value}", "column": name, "value": str(value), "n": int(rows.sum()), "metric": compared["over_base_rate"].metric, "score": compared["over_base_rate"].candidate} | {over: one.gain.asdict() for over, one in compared.items()})
     return found
 
 def slice_plot(
@@ -83,7 +84,7 @@ def slice_plot(
 ) -> "plotly.graph_objects.Figure":
     "The gain over the base rate of each slice, with its interval; left of zero the model does harm."
     import plotly.graph_objects as go
-    rows = sorted(by_slice, key=lambda row: row["gain"])
-    figure = go.Figure(go.Scatter(x=[row["gain"] for row in rows], y=[f"{row['slice']} ({row['n']})" for row in rows], mode="markers",
-        error_x={"array": [row["gain_high"] - row["gain"] for row in rows], "arrayminus": [row["gain"] - row["gain_low"] for row in rows]}))
+    rows = sorted(by_slice, key=lambda row: row["over_base_rate"]["value"])
+    gains = pd.DataFrame([row["over_base_rate"] for row in rows])
+    figure = go.Figure(go.Scatter(x=gains.value, y=[f"{row['slice']} ({row['n']})" for row in rows], mode="markers", error_x={"array": gains.high - gains.value, "arrayminus": gains.value - gains.low}))
     return figure.add_vline(0, line_dash="dot").update_layout(template="plotly_white", title="Gain over the base rate by slice", xaxis_title=f"gain in {rows[0]['metric'] if rows else ''}", height=120 + 22 * len(rows), margin={"l": 160})

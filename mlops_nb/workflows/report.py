@@ -87,7 +87,7 @@ def _number(value: float, form: str = ".4f") -> str: return f"<td class='n'>{val
 def _decisions(ws: Workspace, model: str) -> str:
     rows = []
     for event in ws.models.history(model):
-        done = {"promote": "<span class='ok'>promoted</span>", "refuse": "<span class='no'>refused</span>", "rollback": "<b>rolled back</b>"}[event.action]
+        done = {"promote": "<span class='ok'>promoted</span>", "refuse": "<span class='no'>refused</span>", "rollback": "<b>rolled back</b>", "override": "<span class='no'>promoted past the gates</span>"}.get(event.action, escape(event.action))
         gates = "".join(f"<tr><td>{escape(gate['gate'].replace('_', ' '))}</td><td class='{'ok' if gate['outcome'] == 'pass' else 'no'}'>{gate['outcome']}</td><td>{escape(gate['message'])}</td></tr>" for gate in event.detail.get("gates", ()))
         rows.append([escape(event.subject), done, escape(event.detail.get("comment") or ""), f"<details><summary>{escape(event.detail.get('reason', ''))}</summary><table>{gates}</table></details>"])
     return _table(["version", "decision", "asked because", "gates"], rows)

@@ -1,9 +1,8 @@
 "All flights joined with the hourly weather as of their schedule, against pandas.merge_asof; and looking up 100 features of a key online."
-import importlib.util, sys, time
+import importlib.util, time
 from pathlib import Path
-from statistics import median
 
-from _pairs import Line, at_least, at_most, in_turns, known, scratch, seconds, show
+from _pairs import at_least, at_most, in_turns, known, scratch, show
 
 TIMES, LOOKUPS = 7, 5000
 COLUMNS = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]

@@ -2,7 +2,7 @@
 import json, subprocess, sys, time
 from pathlib import Path
 
-from _pairs import CACHE, Line, at_least, child, in_turns, known, scratch, seconds, show
+from _pairs import CACHE, Line, at_least, child, in_turns, known, scratch, show
 
 ROWS, TIMES, OURS = 1_000_000, 2, 5
 
