@@ -21,9 +21,9 @@ __all__ = ['app', 'runs_app', 'pipeline_app', 'data_app', 'features_app', 'model
            'runs_compare', 'runs_open', 'data_add', 'data_ls', 'data_show', 'data_diff', 'data_expect', 'data_validate',
            'features_ls', 'features_show', 'features_materialize', 'model_ls', 'model_show', 'model_card',
            'model_describe', 'model_policy', 'model_trust', 'model_delete', 'model_approve', 'model_reject',
-           'model_promote', 'model_rollback', 'model_history', 'model_reproduce', 'audit_ls', 'audit_verify',
-           'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls', 'watch', 'sync', 'init', 'kernelspec',
-           'demo']
+           'model_promote', 'model_rollback', 'model_history', 'model_export', 'model_import', 'model_reproduce',
+           'audit_ls', 'audit_verify', 'audit_export', 'score', 'serve', 'monitor_check', 'monitor_ls', 'watch',
+           'lineage', 'sync', 'init', 'kernelspec', 'demo']
 
 # %% ../nbs/90_cli.ipynb #8b7b47d0
 app = typer.Typer(name="mlops-nb", help="From the notebook to production, and true there: runs, models, promotion, monitoring.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,7 +32,7 @@ app.add_typer(runs_app, name="runs", help="Recorded runs: ls, show, compare, ope
 app.add_typer(pipeline_app, name="pipeline", help="Graphs of runs: run, show, graph, ls.")
 app.add_typer(data_app, name="data", help="Datasets: add, ls, show, diff, expect, validate.")
 app.add_typer(features_app, name="features", help="Feature views: ls, show, materialize.")
-app.add_typer(model_app, name="model", help="Models: ls, show, card, describe, policy, approve, reject, promote, rollback, history, reproduce, trust, delete.")
+app.add_typer(model_app, name="model", help="Models: ls, show, card, describe, policy, approve, reject, promote, rollback, history, reproduce, export, import, trust, delete.")
 app.add_typer(audit_app, name="audit", help="The audit trail: ls, verify, export.")
 app.add_typer(monitor_app, name="monitor", help="Monitoring: check, ls.")
 
@@ -653,6 +653,32 @@ def model_history(
     red = lambda event: "override!" if event.action == "override" else event.action
     _print(models.history(name, alias), as_json, {"when": lambda e: e.time[:19], "who": "actor", "what": red, "version": "subject", "alias": lambda e: e.detail["alias"], "why": _why})
 
+@model_app.command("export")
+def model_export(
+    reference: str,
+    folder: Annotated[Optional[Path], typer.Argument(metavar="[DIR]", help="A new folder, for MLflow.")] = None,
+    format: Annotated[str, typer.Option(metavar="mlflow|wandb", help="An MLflow model in a folder, or an artifact on W&B.")] = "mlflow",
+) -> None:
+    "Hand a version on to another tool."
+    models = Workspace().models
+    if format not in ("mlflow", "wandb"): raise BadParameter(f"--format {format!r}: mlflow or wandb")
+    if format == "mlflow" and folder is None: raise BadParameter("an MLflow model is a folder: name a new one")
+    if format == "wandb" and folder is not None: raise BadParameter(f"{folder}: a W&B artifact needs no folder; leave it out")
+    if format == "mlflow": print(f"{models[reference].ref} is in {models.export_mlflow(reference, folder)}: mlflow.pyfunc.load_model reads it")
+    elif (where := models.export_wandb(reference)) is None: print("W&B is disabled (WANDB_MODE): nothing was logged")
+    else: print(f"{models[reference].ref} is logged to {where}" + (": mlops-nb sync uploads it" if where.name.startswith("offline-") else ""))
+
+@model_app.command("import")
+def model_import(
+    name: str,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Of an MLflow LightGBM model.")],
+    data: Annotated[str, typer.Option(help="Reference of a dataset with the columns that it takes.")],
+    target: Annotated[str, typer.Option(help="The column that it predicts.")],
+) -> None:
+    "Register an MLflow LightGBM model as a version."
+    version = Workspace().models.import_mlflow(name, folder, data, target)
+    print(f"{version.ref}: {version.task}, from {folder}")
+
 def _why(event) -> str: return "; ".join(filter(None, (event.detail.get("comment"), event.detail.get("reason"))))
 
 class _Fields:
@@ -754,6 +780,30 @@ def watch(
             print(f"{decision['candidate']} {'promoted' if decision['promoted'] else 'refused'}: {decision['reason']}")
         if once: return
         threading.Event().wait(60)
+
+@app.command()
+def lineage(
+    reference: Annotated[str, typer.Argument(help="weather@2, late-arrival@production, a column weather@2.temp, a feature late-arrival@3.temp, a run or a batch.")],
+    up: Annotated[bool, typer.Option("--up", help="Only what it came from.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Only what came from it.")] = False,
+    impact: Annotated[bool, typer.Option("--impact", help="Only the model versions behind an alias that came from it.")] = False,
+    html: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Write the graph as a page.")] = None,
+    events: Annotated[Optional[Path], typer.Option("--openlineage", metavar="FILE", help="Write its runs as OpenLineage events, JSON Lines.")] = None,
+    as_json: Json = False,
+) -> None:
+    "Show what a thing came from, and what came from it."
+    from mlops_nb.core import write_whole
+    ws = Workspace()
+    if impact: return _print(ws.lineage.impact(reference), as_json, {"model": "ref", "aliases": "aliases", "trained on": "trained_on"})
+    found = ws.lineage(reference, "both" if up == down else "up" if up else "down")
+    if html: write_whole(html, found.html())
+    if events:
+        from mlops_nb.lineage import openlineage
+        write_whole(events, "".join(json.dumps(event) + "\n" for event in openlineage(ws, [ws.runs[node.name] for node in found["run"]])))
+    if as_json: return _show(found, True)
+    after = {node.id: [] for node in found.nodes}
+    for before, later in found.edges: after[later].append(before.partition(":")[2])
+    _print(list(found.nodes), False, {"kind": "kind", "name": lambda n: f"{n.name}{' <-' if n.id == found.root else ''}", "": "label", "aliases": "aliases", "from": lambda n: after[n.id]})
 
 @app.command()
 def sync() -> None:

@@ -18,7 +18,7 @@ from .core import BadReference, BadTable, MLOpsError, NotFound, digest
 from .datasets import DatasetVersion
 
 # %% auto #0
-__all__ = ['point_in_time', 'Transform', 'transform', 'source_of', 'as_they_are', 'load_transform', 'stored_transform',
+__all__ = ['point_in_time', 'Transform', 'transform', 'source_of', 'as_they_are', 'load_transform', 'stored_transform', 'blanked',
            'JoinedTables']
 
 # %% ../nbs/13_features.ipynb #38002d23
@@ -112,6 +112,14 @@ def stored_transform(
             except BaseException: del sys.modules[key]; raise
         return replace(getattr(sys.modules[key], function), origin=name)
     except (ImportError, AttributeError) as error: raise NotFound(f"transform {name}: its stored source cannot be run: {error}") from error
+
+# %% ../nbs/13_features.ipynb #21672e6e
+def blanked(
+    table: pd.DataFrame,
+    column: str,
+) -> pd.DataFrame:
+    "A table with every value of a column missing, of the same type where that can be."
+    return table.assign(**{column: table[column].where(pd.Series(False, table.index))})
 
 # %% ../nbs/13_features.ipynb #ce825ffa
 class JoinedTables:

@@ -37,6 +37,7 @@ class MirroredRun(Shown):
     tags: tuple[str, ...] = ()
     notebook: Path|None = None                   # the executed .ipynb
     notes: str|None = None
+    artifact: dict|None = None                   # a folder to log: name, type, folder, aliases, description, metadata
 
 # %% ../nbs/21_tracking.ipynb #e140ad7c
 Mode = Literal["online", "offline", "disabled"]
@@ -79,6 +80,7 @@ def _write(
         for step in sorted(steps): mirrored.log(steps[step], step=step, commit=True)  # or the last row, sent at the end, would overwrite the summary
         mirrored.summary.update({key: run[key] for key in ("status", "started", "ended")} | run["metrics"])
         if run["notebook"]: mirrored.log_artifact(_notebook_artifact(wandb, run, folder/"notebooks"/f"{run['id']}.ipynb"))
+        if run["artifact"]: mirrored.log_artifact(_folder_artifact(wandb, run["artifact"]), aliases=run["artifact"]["aliases"])
         exit_code = int(run["status"] != "succeeded")
     finally: mirrored.finish(exit_code=exit_code)
     written = Path(mirrored.settings.sync_dir)
@@ -89,6 +91,11 @@ def _notebook_artifact(wandb, run: dict, copy: Path):
     shutil.copyfile(run["notebook"], copy)
     artifact = wandb.Artifact(re.sub(r"[^\w.-]", "-", run["name"], flags=re.ASCII)[:100] + "-notebook", type="notebook")
     artifact.add_file(str(copy), name=f"{run['name']}.ipynb", policy="immutable", skip_cache=True)
+    return artifact
+
+def _folder_artifact(wandb, said: dict):
+    artifact = wandb.Artifact(said["name"], type=said["type"], description=said["description"], metadata=said["metadata"])
+    artifact.add_dir(said["folder"], policy="immutable", skip_cache=True)
     return artifact
 
 def _made(folder: Path) -> Path:

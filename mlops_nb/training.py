@@ -18,11 +18,11 @@ from .features import Transform, load_transform
 from .profiles import Profile, profile
 
 # %% auto #0
-__all__ = ['TASKS', 'FORMATS', 'FIXED', 'column_type', 'ColumnEncoding', 'learn_encoding', 'guess_task', 'dump_estimator',
-           'Model', 'TrainingData', 'prepare', 'fit', 'fit_estimator', 'pack', 'unpack']
+__all__ = ['TEXT_BINS', 'TASKS', 'FORMATS', 'FIXED', 'column_type', 'ColumnEncoding', 'learn_encoding', 'guess_task',
+           'dump_estimator', 'Model', 'TrainingData', 'prepare', 'domain_of', 'fit', 'fit_estimator', 'pack', 'unpack']
 
 # %% ../nbs/30_training.ipynb #eca213bd
-_CATEGORIES, _TEXT_BINS, _LISTED = 255, 32, 50
+_CATEGORIES, TEXT_BINS, _LISTED = 255, 32, 50
 
 def column_type(column: pd.Series) -> str:  # number | boolean | datetime | string
     "What a column holds, in the words of a signature."
@@ -42,7 +42,7 @@ class ColumnEncoding:
         "The encoded columns' names, without the characters that LightGBM does not take."
         plain = re.sub(r"[^\w.-]", "_", self.name)
         if self.kind == "datetime": return [f"{plain}.{part}" for part in ("day", "month", "weekday", "hour")]
-        if self.kind == "text": return [f"{plain}.length", *(f"{plain}.words{i}" for i in range(_TEXT_BINS))]
+        if self.kind == "text": return [f"{plain}.length", *(f"{plain}.words{i}" for i in range(TEXT_BINS))]
         return [plain]
 
     def apply(self, column: pd.Series) -> np.ndarray:  # (rows, len(names())) float64, missing as nan
@@ -50,14 +50,14 @@ class ColumnEncoding:
         if self.kind == "datetime":
             times = pd.DatetimeIndex(pd.to_datetime(column, utc=True, errors="coerce"))
             days = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
-            return np.column_stack([part.to_numpy("float64") for part in (days, times.month, times.weekday, times.hour)])
+            return np.column_stack([part.to_numpy("float64") for part in (days, times.month, times.day_of_week, times.hour)])
         text = column.astype("string")
         if self.kind == "category":
             codes = pd.Index(self.levels, dtype="object").get_indexer(text.astype("object")).astype("float64")
             return np.where(codes < 0, np.nan, codes)[:, None]
         from sklearn.feature_extraction.text import HashingVectorizer
         filled = text.fillna("")
-        words = HashingVectorizer(n_features=_TEXT_BINS, alternate_sign=False, norm=None).transform(filled).toarray()
+        words = HashingVectorizer(n_features=TEXT_BINS, alternate_sign=False, norm=None).transform(filled).toarray()
         return np.column_stack([filled.str.len().to_numpy("float64"), words])
 
 def learn_encoding(
@@ -256,9 +256,9 @@ def prepare(
     features = transform(rows, **tables)
     if not features.shape[1]: raise BadTable(f"{transform.name} makes no feature of {', '.join(rows.columns) or 'a table with nothing but the target'}: there is nothing to learn from")
     codes = values.to_numpy("float64") if task == "regression" else pd.Index(classes, dtype="object").get_indexer(values.astype("object")).astype("float64")
-    return TrainingData(features, codes, held_out, task, target, classes, {name: column_type(rows[name]) for name in rows}, learn_encoding(features[~held_out]), transform, {name: _domain(rows.loc[~held_out, name]) for name in rows})
+    return TrainingData(features, codes, held_out, task, target, classes, {name: column_type(rows[name]) for name in rows}, learn_encoding(features[~held_out]), transform, {name: domain_of(rows.loc[~held_out, name]) for name in rows})
 
-def _domain(column: pd.Series) -> dict[str, object]:
+def domain_of(column: pd.Series) -> dict[str, object]:  # low and high, or categories; nothing of other columns
     "What training sees of a raw column: the range of numbers and times, the values of text that has few."
     kind, known = column_type(column), column.dropna()
     if kind in ("number", "datetime") and len(known):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlops_nb.audit import Audit
     from mlops_nb.datasets import Datasets
+    from mlops_nb.lineage import LineageOf
     from mlops_nb.monitoring import Monitors
     from mlops_nb.pipelines import Pipelines
     from mlops_nb.profiles import Comparison
@@ -111,8 +112,14 @@ class Workspace(Home):
 
     @cached_property
     def models(self) -> Models:
-        from mlops_nb.promotion import Models  # with promote, rollback and history
+        from mlops_nb.exchange import Models  # with promote, rollback, reproduce, export
         return Models(self)
+
+    @cached_property
+    def lineage(self) -> LineageOf:
+        "What came from what: `ws.lineage('weather@2')`, `ws.lineage.impact('weather@2')`."
+        from mlops_nb.lineage import LineageOf
+        return LineageOf(self)
 
     @cached_property
     def batches(self) -> Batches:
