@@ -138,7 +138,8 @@ class LineageOf:
         root = self._find(reference, nodes, edges)
         around = {root}
         for way in ("up", "down") if direction == "both" else (direction,): around |= _reached(root, edges, way)
-        kept = [(before, after) for before, after in edges if before in around and after in around]
+        inside = {(before, after) for before, after in edges if before in around and after in around}
+        kept = [edge for edge in edges if edge in inside and (edge[::-1] not in inside or edge[0].startswith("run:") == (edge[1] == root))]  # a run that made what it read counts as its reader, unless its making is asked for
         return Lineage(root, tuple(nodes[id] for id in _sorted(around, kept)), tuple(kept))
 
     def impact(self,

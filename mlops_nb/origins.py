@@ -36,11 +36,11 @@ __all__ = ['SECTIONS', 'signature_holds', 'fast_and_small', 'feature_parity', 'd
 def signature_holds(case: Case) -> tuple[str, str, dict]:
     "Asks for no column that the champion's callers do not send already."
     wanted = case.candidate.load()
-    if case.champion is None: return "pass", f"the first of its name: {len(wanted.signature)} columns in, {wanted.task} out", {"signature": wanted.signature}
+    if case.champion is None: return "pass", f"the first of its name: {len(wanted.signature)} columns in, {wanted.task} out", {"signature": wanted.signature, "measured": [evidence("columns that it asks for", len(wanted.signature))]}
     served = case.champion.load()
     wrong = [f"{name}: {kind} (sent: {served.signature.get(name, 'nothing')})" for name, kind in wanted.signature.items() if served.signature.get(name) != kind]
     if (wanted.task, wanted.classes) != (served.task, served.classes): wrong.append(f"predicts {wanted.task} {list(wanted.classes)}, callers expect {served.task} {list(served.classes)}")
-    return "fail" if wrong else "pass", "; ".join(wrong) if wrong else f"the {len(wanted.signature)} columns that {case.champion.ref} asks for, and the same kind of answer", {"wrong": wrong}
+    return "fail" if wrong else "pass", "; ".join(wrong) if wrong else f"the {len(wanted.signature)} columns that {case.champion.ref} asks for, and the same kind of answer", {"wrong": wrong, "measured": [evidence("what callers do not send or expect", len(wrong), limit=0)]}
 
 _ASKED = 200  # single rows that are predicted to see how long it takes
 
@@ -73,9 +73,10 @@ def feature_parity(case: Case) -> tuple[str, str, dict]:
     if not used: return "pass", "it learned from no feature view", {}
     parity = Features(case.models.home).parity([row["name"] for row in used])
     said = f"{parity.values:,} values of {parity.keys:,} keys of {', '.join(parity.views)}"
-    if parity.ok: return "pass", f"{said} are the same offline, in batch and online", parity.asdict()
+    figures = parity.asdict() | {"measured": [evidence("values that differ", len(parity.differences), limit=0)]}
+    if parity.ok: return "pass", f"{said} are the same offline, in batch and online", figures
     first = parity.differences[0]
-    return "fail", f"among {said}, {first['feature']} of {first['key']} is {first['offline']} offline, {first['batch']} in batch and {first['online']} online", parity.asdict()
+    return "fail", f"among {said}, {first['feature']} of {first['key']} is {first['offline']} offline, {first['batch']} in batch and {first['online']} online", figures
 
 @gate
 def data_valid(
@@ -128,8 +129,8 @@ def notebook_clean(case: Case) -> tuple[str, str, dict]:
     if None in counts: return "fail", f"{counts.count(None)} of {len(counts)} code cells did not run", {"execution_counts": counts}
     if any(later <= earlier for earlier, later in zip(counts, counts[1:])) or run.kind == "interactive" and counts != list(range(1, len(counts) + 1)): return "fail", f"the cells did not run once each from top to bottom: their counts are {', '.join(map(str, counts[:12]))}; restart the kernel and run all", {"execution_counts": counts}
     written = [_text(cell) for cell in source["cells"] if cell["cell_type"] == "code" and _text(cell)]
-    if edited := sum(before != after for before, after in zip(written, map(_text, ran))) + abs(len(written) - len(ran)): return "fail", f"{edited} cell{'s were' if edited > 1 else ' was'} edited between the start of the run and its end", {}
-    return "pass", f"{len(counts)} cells ran from top to bottom in run {run.id}, as they are written", {}
+    if edited := sum(before != after for before, after in zip(written, map(_text, ran))) + abs(len(written) - len(ran)): return "fail", f"{edited} cell{'s were' if edited > 1 else ' was'} edited between the start of the run and its end", {"measured": [evidence("cells out of order or edited", edited, limit=0)]}
+    return "pass", f"{len(counts)} cells ran from top to bottom in run {run.id}, as they are written", {"measured": [evidence("cells out of order or edited", 0, limit=0)]}
 
 def _text(cell: dict) -> str: return "".join(cell["source"]).strip()
 
@@ -144,7 +145,7 @@ def code_committed(case: Case) -> tuple[str, str, dict]:
     there = committed(case.models.home.root, run.code["commit"], run.notebook)
     if there is None: return "fail", f"{run.notebook} is not in commit {commit}: commit it, then train again", {}
     if _code(there) != _code(case.models.home.artifacts.bytes(run.source)): return "fail", f"{run.notebook} was another in commit {commit}: commit it, then train again", {}
-    return "pass", f"{run.notebook} as it is in commit {commit}", {}
+    return "pass", f"{run.notebook} as it is in commit {commit}", {"commit": run.code["commit"]}
 
 def _code(notebook: bytes) -> list[str]: return [_text(cell) for cell in json.loads(notebook)["cells"] if cell["cell_type"] == "code"]
 
@@ -159,7 +160,8 @@ def card_complete(
     "Somebody has said what the model is for, where it fails, and who answers for it."
     said = case.models.card(case.candidate.name)
     missing = [name for name in sections if not said.get(name, "").strip()]
-    return ("fail", f"the card of {case.candidate.name} lacks {', '.join(missing)}: mlops-nb model describe {case.candidate.name} --{missing[0].replace('_', '-')} …", {}) if missing else ("pass", f"the card has {', '.join(sections)}", {name: said[name] for name in sections})
+    figures = {"measured": [evidence("sections that nobody wrote", len(missing), limit=0)]}
+    return ("fail", f"the card of {case.candidate.name} lacks {', '.join(missing)}: mlops-nb model describe {case.candidate.name} --{missing[0].replace('_', '-')} …", figures) if missing else ("pass", f"the card has {', '.join(sections)}", {name: said[name] for name in sections} | figures)
 
 @gate(dear=True)
 def reproducible(case: Case) -> tuple[str, str, dict]:
@@ -167,4 +169,4 @@ def reproducible(case: Case) -> tuple[str, str, dict]:
     found = case.models.reproduction(case.candidate)
     try: found = found if found and found.same else case.models.reproduce(case.candidate.ref)
     except RunFailed as error: return "fail", f"the repeated run failed: {error}", {}
-    return "pass" if found.same else "fail", found.explained, found.asdict()
+    return "pass" if found.same else "fail", found.explained, found.asdict() | {"measured": [evidence("outputs that differ", sum(before != after for before, after in found.outputs.values()), limit=0)]}

@@ -231,8 +231,15 @@ class TrainingData:
     def lightgbm_params(self, **more: object) -> dict[str, object]:
         "What this task needs of LightGBM, with what the caller chose."
         objective, metric = _OBJECTIVE[self.task]
-        categorical = [position for position, kind in enumerate(column.kind for column in self.encoding for _ in column.names()) if kind == "category"]
-        return FIXED | {"objective": objective, "metric": metric} | ({"num_class": len(self.classes)} if self.task == "multiclass" else {}) | ({"categorical_feature": categorical} if categorical else {}) | more
+        return FIXED | {"objective": objective, "metric": metric} | ({"num_class": len(self.classes)} if self.task == "multiclass" else {}) | more
+
+    def dataset(self, held_out: bool = False, **how: object) -> "lightgbm.Dataset":
+        "One side of the split, as LightGBM wants it."
+        import lightgbm
+        matrix, labels = self.matrix(held_out)
+        names = [name for column in self.encoding for name in column.names()]
+        categories = [position for position, kind in enumerate(column.kind for column in self.encoding for _ in column.names()) if kind == "category"]
+        return lightgbm.Dataset(matrix, labels, feature_name=names if len(set(names)) == len(names) else "auto", categorical_feature=categories or "auto", **how)
 
 def prepare(
     table: pd.DataFrame,               # raw rows with the target
@@ -276,9 +283,7 @@ def fit(
     "Train LightGBM on the rows that are not held out."
     import lightgbm
     chosen = data.lightgbm_params(**params)
-    names = [name for column in data.encoding for name in column.names()]
-    matrix, labels = data.matrix(held_out=False)
-    booster = lightgbm.train(chosen, lightgbm.Dataset(matrix, labels, feature_name=names if len(set(names)) == len(names) else "auto"), rounds)
+    booster = lightgbm.train(chosen, data.dataset(), rounds)
     return _model(data, trained_on, chosen | {"rounds": rounds}, booster.model_to_string().encode(), "lightgbm")
 
 def fit_estimator(

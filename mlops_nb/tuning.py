@@ -149,17 +149,16 @@ def tune(
 ) -> dict[str, object]:            # the best trial's LightGBM parameters, and `rounds`
     "Tune LightGBM; take up the study where it was."
     import lightgbm, optuna
-    matrix, labels = data.matrix(held_out=False)
-    held, held_labels = data.matrix(held_out=True)
     base = data.lightgbm_params(seed=seed, **fixed)
-    train = lightgbm.Dataset(matrix, labels, params=base | {"feature_pre_filter": False}, free_raw_data=False).construct()
-    valid = lightgbm.Dataset(held, held_labels, reference=train).construct()
+    train = data.dataset(params=base | {"feature_pre_filter": False}, free_raw_data=False).construct()
+    valid = data.dataset(held_out=True, reference=train).construct()
+    rows = int((~data.held_out).sum())
 
     def objective(trial: optuna.Trial) -> float:
         chosen = base | {"feature_pre_filter": False, "bagging_freq": 1,
             "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
             "num_leaves": trial.suggest_int("num_leaves", 8, 128, log=True),
-            "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 10, max(20, min(500, len(labels) // 20)), log=True),
+            "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 10, max(20, min(500, rows // 20)), log=True),
             "feature_fraction": trial.suggest_float("feature_fraction", 0.4, 1.0),
             "bagging_fraction": trial.suggest_float("bagging_fraction", 0.5, 1.0),
             "lambda_l2": trial.suggest_float("lambda_l2", 1e-3, 100.0, log=True),

@@ -9,7 +9,7 @@ import json, math, os
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Iterable
 
 import numpy as np
 import pandas as pd
@@ -111,6 +111,7 @@ def validate(
     expectations: Expectations,
     reference: Profile|None = None,  # of the expectations' reference, for drift
     at: datetime|None = None,        # the moment from which age is counted; now when not given
+    hidden: Iterable[str] = (),      # columns whose values are not shown
 ) -> Report:
     "Check a table; raise `BadTable` only for one that cannot be checked: no DataFrame, or columns without names of their own."
     from pandera.config import config_context
@@ -128,13 +129,14 @@ def validate(
     for breach, failing in found:
         policy = expectations.policy_of(breach.column, breach.rule)
         if policy == "quarantine": aside |= failing
-        breaches.append(replace(breach, policy=policy, rows=_some_rows(table, failing, breach.column) if breach.rule in OF_ROWS else ()))
+        if {*(breach.column or "").split(", ")} & {*hidden}: breach = replace(breach, sample=(), message=breach.message.partition(" (e.g. ")[0])
+        breaches.append(replace(breach, policy=policy, rows=_some_rows(table, failing, breach.column, {*hidden}) if breach.rule in OF_ROWS else ()))
     return Report(len(table), tuple(breaches), extra, aside)
 
-def _some_rows(table: pd.DataFrame, failing: np.ndarray, column: str|None) -> tuple[dict, ...]:
+def _some_rows(table: pd.DataFrame, failing: np.ndarray, column: str|None, hidden: set[str]) -> tuple[dict, ...]:
     first = [name for name in (column or "").split(", ") if name in table]
     shown = [*first, *(name for name in table if name not in first)][:_COLUMNS]
-    return tuple({"row": int(at)} | {name: _plain(table[name].iloc[at]) for name in shown} for at in np.flatnonzero(failing)[:_SAMPLE])
+    return tuple({"row": int(at)} | {name: "…" if name in hidden else _plain(table[name].iloc[at]) for name in shown} for at in np.flatnonzero(failing)[:_SAMPLE])
 
 def _drifted(table: pd.DataFrame, expectations: Expectations, reference: Profile|None) -> list[tuple[Breach, np.ndarray]]:
     "The columns that are farther from the reference than they may be, and than chance would have them."
@@ -255,12 +257,13 @@ def validate(self: Datasets,
     at: datetime|None = None,   # the moment from which age is counted; now when not given
 ) -> Report:
     "Hold a version against expectations; raise `BadTable` when it cannot be checked."
-    return self._hold(self[reference].read(), against, at)
+    version = self[reference]
+    return self._hold(version.read(), against, at, version.pii)
 
 @patch
-def _hold(self: Datasets, table: pd.DataFrame, against: str|Expectations, at: datetime|None = None) -> Report:
+def _hold(self: Datasets, table: pd.DataFrame, against: str|Expectations, at: datetime|None = None, hidden: Iterable[str] = ()) -> Report:
     expectations = ExpectationsVersions(self._home)[against].expectations if isinstance(against, str) else against
-    report = validate(table, expectations, self[expectations.reference].profile() if expectations.reference else None, at)
+    report = validate(table, expectations, self[expectations.reference].profile() if expectations.reference else None, at, hidden)
     if run_id := os.environ.get("MLOPS_RUN"):
         content = json.dumps(report.asdict()).encode()
         key = self._artifacts.put(content)
@@ -277,7 +280,8 @@ def admit(self: Datasets,
 ) -> tuple[DatasetVersion, Report]:
     "Add a table if it is what it should be, without the rows that are to be put aside: they become a version of `NAME-quarantine`. Raise `BadTable` with every reason for which it is refused; nothing is added then."
     table = open_table(data).table().to_pandas()
-    report = self._hold(table, against).require()
+    known = self.list(name) if said.get("pii") is None and any(version.name == name for version in self.list()) else []
+    report = self._hold(table, against, hidden=said.get("pii") or (known[-1].pii if known else ())).require()
     good, aside = report.divide(table)
     version = (self.append if append else self.add)(name, good, **said)
     if len(aside): self.add(f"{name}-quarantine", aside, description=f"put aside when {version.ref} was added: {'; '.join(breach.message for breach in report.breaches if breach.policy == 'quarantine')}", parents=(version.ref,))

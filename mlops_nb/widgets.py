@@ -5,26 +5,32 @@
 # %% ../nbs/71_widgets.ipynb #5bb6f1e1
 from __future__ import annotations
 
-import logging, threading
+import json, logging, threading, weakref
 from html import escape
 from typing import Callable, Iterable
 
 import ipywidgets as w
+import sqlalchemy as sa
 
-from .core import MLOpsError
-from .gates import Finding
+from . import store as db
+from .core import MLOpsError, check_name
+from .gates import Finding, evidence, evidence_svg
 from .home import Home
+from .lineage import LineageOf
 from .monitoring import Check, Monitor
 from .profiles import Comparison, statistics_html
 from .promotion import Models, RefusedByGates
+from .records import RunRecord
+from .registry import ModelVersion, evaluations
+from .runs import Runs
 from .triggers import answer, is_news, retrain
 
 # %% auto #0
-__all__ = ['log', 'PromotionPanel', 'MonitoringPanel', 'ComparisonPanel']
+__all__ = ['log', 'PromotionPanel', 'notebook_diff', 'MonitoringPanel', 'ComparisonPanel']
 
 # %% ../nbs/71_widgets.ipynb #1544fb0f
 log = logging.getLogger(__name__)
-_COLOUR = {"pass": "#15803d", "fail": "#b91c1c", "cannot tell": "#b45309", "not run": "#6b7280", "promote": "#15803d", "refuse": "#b91c1c", "rollback": "#b45309"}
+_COLOUR = {"pass": "#15803d", "fail": "#b91c1c", "cannot tell": "#b45309", "not run": "#6b7280", "promote": "#15803d", "refuse": "#b91c1c", "rollback": "#b45309", "override": "#b91c1c", "approve": "#15803d", "reject": "#b91c1c"}
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]], caption: str = "") -> str:
     "A table of text; a cell that names an outcome is coloured."
@@ -36,7 +42,12 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[object]], caption: str =
     return (f"<b>{escape(caption)}</b>" if caption else "") + "<table style='width:100%'><tr>" + "".join(f"<th style='{style};opacity:.7'>{escape(name)}</th>" for name in head) + f"</tr>{body}</table>"
 
 def _findings(findings: Iterable[Finding]) -> str:
-    return _table(("gate", "outcome", "finding"), ((finding.gate.replace("_", " "), finding.outcome, finding.message) for finding in findings), "Gates")
+    "Each gate with its sentence; unfolded, its evidence."
+    def shown(finding: Finding) -> str:
+        figures = {key: value for key, value in finding.figures.items() if key != "measured" and value not in (None, {}, [])}
+        facts = f"<pre style='white-space:pre-wrap;max-height:16em;overflow:auto'>{escape(json.dumps(figures, indent=1, default=str)[:4000])}</pre>" if figures else ""
+        return f"<details style='line-height:1.5;white-space:normal'><summary><b style='color:{_COLOUR.get(finding.outcome, 'inherit')}'>{escape(finding.outcome)}</b> <b>{escape(finding.gate.replace('_', ' '))}</b>: {escape(finding.message)}</summary><div style='margin-left:1.2em'>{finding.svg()}{facts or ('' if finding.svg() else 'it measured nothing')}</div></details>"
+    return "<b>Gates</b>" + "".join(map(shown, findings))
 
 def _line(error: Exception) -> str:
     "One line; what was not foreseen goes to the log with its traceback as well."
@@ -63,37 +74,114 @@ class _Panel(w.VBox):
         button.on_click(click)
 
 # %% ../nbs/71_widgets.ipynb #5b14d003
+_PRIMARY = "log_loss", "roc_auc", "rmse", "r2", "accuracy"
+_LOOK_S = 2  # between two looks at the trail
+
 class PromotionPanel(_Panel):
-    "A model's versions, a candidate's gates, promote and roll back."
+    "A model's versions, candidate beside champion, gates with their evidence, what changed, where it came from; approve, reject, promote, roll back."
 
     def __init__(self, home: Home, name: str, alias: str = "production"):
-        self._models, self._name = Models(home), name
-        self.said, self.versions, self.findings, self.history = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self._models, self._lineage, self._name = Models(home), LineageOf(home), name
+        self.said, self.versions, self.findings, self.history, self.held = (w.HTML() for _ in range(5))
         self.candidate = w.Dropdown(description="candidate")
-        self.alias = w.Combobox(value=alias, options=["production", "staging", "challenger"], description="alias", ensure_option=False)
+        self.alias = w.Combobox(value=alias, options=["production", "staging", "challenger"], description="alias", ensure_option=False, continuous_update=False)
         self.comment = w.Text(description="comment", placeholder="why, for the audit trail", layout={"width": "50%"})
         self.ask = w.Button(description="Ask the gates", icon="question")
+        self.approve = w.Button(description="Approve", icon="thumbs-up")
+        self.reject = w.Button(description="Reject", icon="thumbs-down")
         self.promote = w.Button(description="Promote", icon="arrow-up", button_style="success")
         self.rollback = w.Button(description="Roll back", icon="undo", button_style="warning")
-        super().__init__(w.HTML(f"<h3 style='margin:0'>Promotion of {escape(name)}</h3>"), self.versions, w.HBox([self.candidate, self.alias]), self.comment, w.HBox([self.ask, self.promote, self.rollback]), self.said, self.findings, self.history)
+        self._parts = {"Candidate beside champion": self._beside, "What changed in the notebook": self._changed, "Where it came from": self._origin}
+        self.parts = w.Accordion([w.HTML() for _ in self._parts], titles=tuple(self._parts), selected_index=0)
+        super().__init__(w.HTML(f"<h3 style='margin:0'>Promotion of {escape(name)}</h3>"), self.versions, w.HBox([self.candidate, self.alias]), self.held, self.comment, w.HBox([self.ask, self.approve, self.reject, self.promote, self.rollback]), self.said, self.findings, self.parts, self.history)
         self._does(self.ask, self._ask)
+        self._does(self.approve, lambda: self._word(self._models.approve))
+        self._does(self.reject, lambda: self._word(self._models.reject))
         self._does(self.promote, self._promote)
         self._does(self.rollback, lambda: f"{self._models.rollback(self._name, self.alias.value, self.comment.value).ref} is {self.alias.value} again")
+        for chosen in self.candidate, self.alias: chosen.observe(lambda _: self._choose(), "value")
+        self.parts.observe(lambda _: self._open(), "selected_index")
         self.refresh()
+        self._seen = self._state()
+        threading.Thread(target=_look, args=(weakref.ref(self),), daemon=True, name="promotion-panel").start()
+
+    def _state(self) -> tuple:
+        "What changes when there is something new to show."
+        with self._models.home.store.read() as connection:
+            return tuple(connection.execute(query).scalar() for query in (sa.select(sa.func.max(db.audit_head.c.seq)), sa.select(sa.func.max(db.evaluations.c.id)).where(db.evaluations.c.name == self._name)))
 
     def refresh(self) -> None:
         "Read the state again."
         versions = self._models.list(self._name)
-        names = list(dict.fromkeys(name for version in versions for name in version.metrics if name in ("log_loss", "roc_auc", "rmse", "r2", "accuracy")))
+        names = [name for name in _PRIMARY if any(name in version.metrics for version in versions)]
+        shown = [version for version in reversed(versions) if version.aliases or version.version > versions[-1].version - 12]
+        older = f" ({len(versions) - len(shown)} older ones are in the list below)" if len(shown) < len(versions) else ""
         self.versions.value = _table(("version", "aliases", *(name.replace("_", " ") for name in names), "trained on", "registered", "by"),
-            ((version.ref, ", ".join(version.aliases), *(version.metrics.get(name) for name in names), ", ".join(version.trained_on), version.created[:16].replace("T", " "), version.author) for version in reversed(versions)), "Versions")
-        chosen = self.candidate.value
-        self.candidate.options = [version.ref for version in reversed(versions)]
-        self.candidate.value = chosen if chosen in self.candidate.options else self.candidate.options[0]
-        self.history.value = _table(("when", "who", "what", "version", "alias", "why"), ((event.time[:16].replace("T", " "), event.actor, event.action, event.subject, event.detail["alias"], "; ".join(filter(None, (event.detail.get("comment"), event.detail.get("reason"))))) for event in reversed(self._models.history(self._name)[-8:])), "History")
+            ((version.ref, ", ".join(version.aliases), *(version.metrics.get(name) for name in names), ", ".join(version.trained_on), version.created[:16].replace("T", " "), version.author) for version in shown), f"Versions{older}")
+        chosen, options = self.candidate.value, [version.ref for version in reversed(versions)]
+        if options != list(self.candidate.options):
+            self.candidate.options = options
+            self.candidate.value = chosen if chosen in options else options[0]
+        self._choose()
+        events = [event for event in reversed(self._models.history(self._name)[-8:])]
+        self.history.value = _table(("when", "who", "what", "version", "alias", "why"), ((event.time[:16].replace("T", " "), event.actor, event.action, event.subject, event.detail["alias"], "; ".join(filter(None, (event.detail.get("comment"), event.detail.get("reason"))))) for event in events), "History")
+
+    def _chosen(self) -> tuple[ModelVersion, ModelVersion|None]:
+        candidate, champion = self._models[self.candidate.value], self._models.get(f"{self._name}@{self.alias.value}")
+        return candidate, champion if champion and champion.version != candidate.version else None
+
+    def _choose(self) -> None:
+        "Another candidate or alias: what is said of the one before is no longer true."
+        if not self.candidate.value: return
+        try:
+            held = self._models.policy(self._name, check_name(self.alias.value, "alias"))
+            placed = self._models.placed(self._name, self.alias.value)
+            demands = ", ".join(filter(None, (f"from {held.policy.comes_from}" if held.policy.comes_from else "", f"{held.policy.approvals} approvals" if held.policy.approvals else "", f"{len(held.policy.gates)} gates")))
+            past = " <b style='color:#b91c1c'>promoted past the gates</b>" if placed and placed.action == "override" else ""
+            self.held.value = f"<div style='line-height:1.4'>{escape(self.alias.value)} is {escape(str(placed.detail['to'])) if placed else 'free'}{past}; its policy demands {escape(demands) or 'nothing'}</div>"
+        except MLOpsError as error: self.held.value = f"<div style='color:#b91c1c'>{escape(str(error))}</div>"
+        for part in self.parts.children: part.value = ""
+        self._open()
+
+    def _open(self) -> None:
+        "Fill the part that is unfolded."
+        at = self.parts.selected_index
+        if at is None or self.parts.children[at].value or not self.candidate.value: return
+        try: self.parts.children[at].value = list(self._parts.values())[at]()
+        except MLOpsError as error: self.parts.children[at].value = f"<p>{escape(str(error))}</p>"
+
+    def _beside(self) -> str:
+        "Each metric of both with its interval, and the gain where the two were compared."
+        candidate, champion = self._chosen()
+        reports = [found[0].report if version and (found := evaluations(self._models, version)) else None for version in (champion, candidate)]
+        if not reports[1]: return f"<p>{escape(candidate.ref)} was not evaluated yet: run evaluate.ipynb</p>"
+        def said(report, name):
+            one = report and report["metrics"].get(name)
+            return "" if not one or one["value"] is None else f"{one['value']:.4f} ({one['low']:.4f} to {one['high']:.4f})" if one["low"] is not None else f"{one['value']:.4f}"
+        rows = [(name.replace("_", " "), *(said(report, name) for report in (reports if champion else reports[1:]))) for name in reports[1]["metrics"]]
+        compared = next((one for one in evaluations(self._models, candidate) if champion and one.champion == champion.version), None)
+        gain = compared and compared.report["against_champion"]
+        words = "" if not champion else f"<p>{escape(champion.ref)} was not compared with it on the same rows yet.</p>" if not gain else evidence_svg([evidence(f"gain in {gain['metric']} over {champion.ref}", gain["gain"]["value"], gain["gain"]["low"], gain["gain"]["high"], 0.0)])
+        return _table(("metric, 95 % interval", *([champion.ref] if champion else []), candidate.ref), rows) + words
+
+    def _changed(self) -> str:
+        "The training notebook of the candidate beside that of the champion, cell by cell."
+        candidate, champion = self._chosen()
+        if champion is None: return "<p>there is no champion to compare with</p>"
+        runs = Runs(self._models.home)
+        before, after = runs[champion.run_id], runs[candidate.run_id]
+        params = [(name, before.params.get(name), after.params.get(name)) for name in sorted(before.params.keys() | after.params.keys()) if before.params.get(name) != after.params.get(name)]
+        return _table(("parameter", champion.ref, candidate.ref), params, "Parameters") * bool(params) + f"<pre style='white-space:pre-wrap;line-height:1.35'>{escape(notebook_diff(before, after, self._models.home))}</pre>"
+
+    def _origin(self) -> str:
+        return self._lineage(self.candidate.value, "up")._repr_html_()
+
+    def _word(self, say: Callable) -> str:
+        event = say(self.candidate.value, self.alias.value, self.comment.value)
+        return f"{event.actor} {'approved' if event.action == 'approve' else 'rejected'} {event.subject} for {event.detail['alias']}"
 
     def _ask(self) -> str:
-        decision = self._models.decide(self._models[self.candidate.value], self.alias.value)
+        decision = self._models.decide(self._models[self.candidate.value], check_name(self.alias.value, "alias"))
         self.findings.value = _findings(decision.findings)
         return f"{decision.candidate} {'may be' if decision.promoted else 'may not be'} promoted to {decision.alias}: {decision.reason}"
 
@@ -104,6 +192,40 @@ class PromotionPanel(_Panel):
             raise
         self.findings.value = _findings(decision.findings) if decision.findings else ""
         return f"{decision.candidate} is {decision.alias}: {decision.reason}"
+
+def _look(panel: "weakref.ref[PromotionPanel]") -> None:
+    "Show what others did, until the panel is closed or forgotten."
+    pause = threading.Event()
+    while not pause.wait(_LOOK_S):
+        shown = panel()
+        if shown is None or shown.comm is None: return
+        try:
+            state = shown._state()
+            if state != shown._seen:
+                shown._seen = state
+                shown.refresh()
+        except Exception as error: log.warning("a panel could not look at the store, and will again: %s", error)
+        del shown
+
+def notebook_diff(
+    before: RunRecord,
+    after: RunRecord,
+    home: Home,
+) -> str:  # plain text
+    "What differs between the notebooks of two runs, as they were given."
+    if not before.source or not after.source: return "one of the two recorded no notebook"
+    if before.source == after.source: return "the same notebook"
+    import io
+    import nbformat
+    from nbdime import diff_notebooks
+    from nbdime.prettyprint import PrettyPrintConfig, pretty_print_notebook_diff
+    pair = [nbformat.reads(home.artifacts.bytes(run.source).decode(), as_version=4) for run in (before, after)]
+    for notebook in pair:
+        for cell in notebook.cells:
+            if cell.cell_type == "code": cell.outputs, cell.execution_count = [], None
+    out = io.StringIO()
+    pretty_print_notebook_diff(before.id, after.id, pair[0], diff_notebooks(*pair), PrettyPrintConfig(out=out, use_git=False, use_diff=False, use_color=False))
+    return out.getvalue() or "the same cells"
 
 # %% ../nbs/71_widgets.ipynb #94336996
 class MonitoringPanel(_Panel):
@@ -178,7 +300,7 @@ class ComparisonPanel(_Panel):
         columns = comparison.worst(len(comparison.columns))
         self.column = w.Select(options=[(f"{'●' if column.drift else '○'} {column.column}   PSI {column.psi:.3f}", column.column) for column in columns], rows=min(max(len(columns), 4), 16), layout={"width": "300px"})
         traces = [go.Bar(name=name, marker_color=colour, opacity=0.6) for name, colour in (("reference", "#4477aa"), ("now", "#ee7733"))]
-        self.figure = go.FigureWidget(traces).update_layout(template="plotly_white", height=320, barmode="overlay", margin={"l": 50, "r": 20, "t": 40, "b": 60}, yaxis_title="share of rows", yaxis_tickformat=".0%", xaxis_type="category")
+        self.figure = go.FigureWidget(traces).update_layout(template="plotly_white", height=320, barmode="overlay", margin={"l": 50, "r": 20, "t": 60, "b": 60}, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}, yaxis_title="share of rows", yaxis_tickformat=".0%", xaxis_type="category")
         self.statistics = w.HTML()
         self.column.observe(lambda _: self.refresh(), "value")
         head = w.HTML(f"<h3 style='margin:0'>{sum(column.drift for column in columns)} of {len(columns)} columns moved</h3><p>{comparison.rows_current:,} rows compared with {comparison.rows_reference:,}</p>")

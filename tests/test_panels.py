@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 from conftest import wait_for
+from mlops_nb.policies import Policy
 from mlops_nb.workspace import Workspace, workflow
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -63,8 +64,22 @@ def test_panels_show_the_state_and_act_by_the_gates(lab, chromium):
     page.get_by_role("button", name="Promote").click()
     page.get_by_text("tumour@2 is not promoted to production").first.wait_for()  # the weaker one, with the gate's reason
     assert ws.models["tumour@production"].version == 1
-    assert page.get_by_text("better than champion").is_visible()
+    gate = page.locator("details").filter(has_text="better than champion").first
+    gate.locator("summary").click()
+    gate.locator("svg").first.wait_for()  # the evidence
     page.get_by_text(HOSTILE).first.wait_for()  # in the history, as text
+    page.get_by_text("tumour@2", exact=False).first.wait_for()
+    for part, inside in ("What changed in the notebook", "rounds"), ("Where it came from", "tumours@1"):
+        page.get_by_text(part).first.click()
+        page.locator(".widget-accordion, .jupyter-widget-accordion").locator("td, svg text").filter(has_text=inside).first.wait_for()
+    page.screenshot(path=ws.root / "promotion.png", full_page=True)
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("somebody else has to approve it").first.wait_for()
+    page.get_by_role("button", name="Reject").click()
+    page.get_by_text("rejected tumour@2 for production").first.wait_for()
+    ws.models.describe("tumour", "what a biopsy says")
+    ws.models.set_policy("tumour", Policy(approvals=3))  # from elsewhere, and the panel shows it
+    page.get_by_text("its policy demands 3 approvals").first.wait_for()
     page.locator("input[list]").fill("staging")
     page.locator("input[list]").press("Tab")
     page.get_by_role("button", name="Promote").click()

@@ -244,3 +244,12 @@ def test_expectations_by_hand(ws, cli, cli_json, tmp_path):
     assert refused.returncode == 2 and refused.stderr == "mlops-nb: code: the column is missing\n"  # the other breach has rows to put aside
     assert [row["name"] for row in cli_json("data", "ls", "--text", "T", "--tag", "x")] == ["t"]
     assert cli_json("data", "diff", "t@1", "t@2")["added"] == 3
+
+
+def test_values_that_tell_about_persons_are_in_no_report(ws):
+    table = pd.DataFrame({"name": ["ada", None, "grace"], "age": [200, 30, 40]})
+    ws.datasets.add("people", table, pii=("name",))
+    report = ws.datasets.validate("people", Expectations({"name": ColumnRule(nullable=False), "age": ColumnRule(max=120)}))
+    assert [breach.rows[0]["name"] for breach in report.breaches] == ["…", "…"] and report.breaches[1].rows[0]["age"] == 200 and "ada" not in str(report.asdict())
+    with pytest.raises(BadTable) as refused: ws.datasets.admit("people", table, Expectations({"name": ColumnRule(values=("grace",))}))
+    assert "ada" not in str(refused.value)
