@@ -54,7 +54,7 @@ def _print(rows: list, as_json: bool, columns: dict, title: str = "") -> None:
     from rich.table import Table
     table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for place, name in enumerate(columns): table.add_column(name, overflow="fold", no_wrap=place == 0)
-    for row in rows: table.add_row(*(escape(_text(of(row) if callable(of) else getattr(row, of))) for of in columns.values()))
+    for row in rows: table.add_row(*(escape(_text(of(row) if callable(of) else getattr(row, of))) for of in columns.values()), style="red" if getattr(row, "action", "") == "override" else None)
     _console().print(table if rows else f"[dim]none[/dim]")
 
 def _text(value: object) -> str:
@@ -650,8 +650,7 @@ def model_history(
         print(f"{name}@{event.detail['to']} was {event.detail['alias']}, by {event.action} of {event.actor} at {event.time[:19]} (audit event {event.seq})" + (f": {why}" if (why := _why(event)) else ""))
         if gates := event.detail.get("gates"): _print([_Fields(gate) for gate in gates], False, {"gate": "gate", "outcome": "outcome", "finding": "message"})
         return
-    red = lambda event: "override!" if event.action == "override" else event.action
-    _print(models.history(name, alias), as_json, {"when": lambda e: e.time[:19], "who": "actor", "what": red, "version": "subject", "alias": lambda e: e.detail["alias"], "why": _why})
+    _print(models.history(name, alias), as_json, {"when": lambda e: e.time[:19], "who": "actor", "what": "action", "version": "subject", "alias": lambda e: e.detail["alias"], "why": _why})
 
 @model_app.command("export")
 def model_export(

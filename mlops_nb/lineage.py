@@ -168,7 +168,9 @@ class LineageOf:
             for name, version, spec in rows(db.feature_views.c.name, db.feature_views.c.version, db.feature_views.c.spec): add("view", f"{name}@{version}", f"of {', '.join(spec['sources'])}")
             kinds = {"dataset": "dataset", "model": "model", "feature view": "view"}
             for run, kind, name, version in rows(db.run_inputs.c.run_id, db.run_inputs.c.kind, db.run_inputs.c.name, db.run_inputs.c.version): edges.append((f"{kinds.get(kind, kind)}:{name}@{version}", f"run:{run}"))
-            for run, kind, name, version in rows(db.run_versions.c.run_id, db.run_versions.c.kind, db.run_versions.c.name, db.run_versions.c.version): edges.append((f"run:{run}", f"{kinds.get(kind, kind)}:{name}@{version}"))
+            made = {after for before, after in edges if before.startswith("run:")}  # whoever made the same once more did not bring it about
+            for run, kind, name, version in rows(db.run_versions.c.run_id, db.run_versions.c.kind, db.run_versions.c.name, db.run_versions.c.version):
+                if (id := f"{kinds.get(kind, kind)}:{name}@{version}") not in made: edges.append((f"run:{run}", id))
             for id, name, version, dataset, label, run in rows(db.batches.c.id, db.batches.c.name, db.batches.c.version, db.batches.c.dataset, db.batches.c.label, db.batches.c.run_id):
                 batch = add("batch", id, label)
                 edges += [(f"model:{name}@{version}", batch), (f"dataset:{dataset}", batch)] + ([(f"run:{run}", batch)] if run else [])

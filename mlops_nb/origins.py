@@ -19,7 +19,7 @@ from .datasets import Datasets
 from .features import JoinedTables
 from .gates import Case, evidence, gate
 from .home import committed
-from .leakage import find_leaks
+from .leakage import SUSPICIOUS, find_leaks
 from .records import RunRecord
 from .reproduction import Models
 from .runs import Runs
@@ -98,6 +98,7 @@ def data_valid(
 def no_leakage(
     case: Case,
     key: list[str] = [],  # columns that must not have the same values on both sides of the split, such as a customer
+    alone: float = SUSPICIOUS,  # how well one feature may predict without the others
 ) -> tuple[str, str, dict]:
     "No row is both learned from and judged by, and no feature alone gives the answer away."
     model, run = case.candidate.load(), Runs(case.models.home)[case.candidate.run_id]
@@ -110,10 +111,10 @@ def no_leakage(
     learned = rows[~apart].drop(columns=model.target).iloc[:_LOOKED_AT]
     features = transform(learned, **JoinedTables(Datasets(case.models.home).__getitem__).of(transform))
     told = find_leaks(features.assign(**{model.target: rows.loc[learned.index, model.target]}), target=model.target)
-    leaks = (*shared, *told.leaks)
+    leaks = (*shared, *(leak for leak in told.leaks if leak.value >= alone))
     strongest = sorted(told.alone.items(), key=lambda pair: -pair[1])[:10]
     message = "; ".join(leak.message for leak in leaks) if leaks else f"no row of {model.trained_on[0]} is on both sides of the split" + (f", and of {len(told.alone)} features {strongest[0][0]} alone says most, {strongest[0][1]:.2f}" if strongest else "")
-    return "fail" if leaks else "pass", message, {"measured": [evidence(name, score) for name, score in strongest]}
+    return "fail" if leaks else "pass", message, {"measured": [evidence(name, score, limit=alone) for name, score in strongest]}
 
 _LOOKED_AT = 100_000  # rows by which a feature is judged alone
 
