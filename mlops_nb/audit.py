@@ -80,10 +80,11 @@ class Audit:
         return [event for event in (Event(**row) for row in self._home.store.rows(query)) if model in (None, event.model)]
 
     def verify(self) -> int:  # the number of events
-        "Check the whole chain, its end, and that every alias points where it says; raise `BrokenChain`, naming the first event that does not fit."
+        "Check the whole chain, its end, and that every version and every alias is what it says; raise `BrokenChain`, naming the first event that does not fit."
         with self._home.store.read() as connection:
             events = [Event(**row) for row in connection.execute(sa.select(db.audit).order_by(db.audit.c.seq)).mappings()]
             head = connection.execute(sa.select(db.audit_head.c.seq, db.audit_head.c.hash)).first()
+            packages = {f"{row.name}@{row.version}": row.package for row in connection.execute(sa.select(db.model_versions.c.name, db.model_versions.c.version, db.model_versions.c.package))}
             held = {(row.name, row.alias): row.version for row in connection.execute(sa.select(db.aliases))}
         previous = ""
         for at, event in enumerate(events, 1):
@@ -94,6 +95,9 @@ class Audit:
         if (head.seq, head.hash) != (len(events), previous) if head else events: _broken(f"audit event {len(events) + 1} is missing: the trail ends with {len(events)}, and should end with {head.seq}" if head and head.seq > len(events) else "the note of where the audit trail ends was changed")
         seen = json.loads(self._seen.read_text()) if self._seen.is_file() else None
         if seen and (seen["seq"] > len(events) or events[seen["seq"] - 1].hash != seen["hash"]): _broken(f"audit event {min(seen['seq'], len(events) + 1)} is missing or another: this folder has seen event {seen['seq']} ({seen['hash'][:12]}…), which the trail no longer has")
+        registered = {event.subject: event for event in events if event.action == "register"}
+        for ref, package in packages.items():
+            if ref not in registered or registered[ref].detail["package"] != package: _broken(f"{ref} is the package {package[:12]}…, but by " + (f"audit event {registered[ref].seq} it is {registered[ref].detail['package'][:12]}…" if ref in registered else "the trail it never was registered") + ": it was changed past the trail")
         said = {(event.model, event.detail["alias"]): event for event in events if event.action in MOVES}
         for key in sorted(said.keys() | held.keys()):
             event = said.get(key)

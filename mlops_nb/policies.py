@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from fastcore.basics import patch
 
 from . import store as db
-from . import origins  # noqa: F401: its gates are there to be named
+from . import origins  # noqa: F401 - its gates are there to be named
 from .core import LATEST, BadParameter, Refused, Shown, author, check_name, digest, iso, now, parse_reference
 from .gates import check_options
 from .origins import Models
@@ -36,8 +36,9 @@ class Policy(Shown):
 
     def __post_init__(self):
         if isinstance(self.approvals, bool) or not isinstance(self.approvals, int) or self.approvals < 0: raise BadParameter(f"approvals = {self.approvals!r}: give a number from 0")
-        if self.approvers and self.approvals > len(set(self.approvers)): raise BadParameter(f"approvals = {self.approvals}, but only {len(set(self.approvers))} may approve: {', '.join(self.approvers)}")
+        if odd := [name for name in self.approvers if not isinstance(name, str)]: raise BadParameter(f"approvers: {odd[0]!r} is no login name")
         if self.environment not in ENVIRONMENT: raise BadParameter(f"environment = {self.environment!r}: one of {', '.join(ENVIRONMENT)}")
+        if self.approvers and self.approvals > len(set(self.approvers)): raise BadParameter(f"approvals = {self.approvals}, but only {len(set(self.approvers))} may approve: {', '.join(self.approvers)}")
         if self.comes_from: check_name(self.comes_from, "alias")
         for name, options in self.gates.items():
             if not isinstance(options, dict): raise BadParameter(f"gate {name}: its options are a table, such as [gates.{name}]")

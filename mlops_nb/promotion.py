@@ -180,6 +180,7 @@ def _still(self: Models, connection: sa.Connection, candidate: ModelVersion, ali
 def _move(connection: sa.Connection, version: ModelVersion, alias: str, expected: int|None) -> None:
     "Compare and set; raise `Refused` when the alias is no longer what it was, or the version is gone."
     name = version.name
+    take_turns(connection, f"models/{name}")  # with who deletes
     there = connection.execute(sa.select(db.aliases.c.version).filter_by(name=name, alias=alias)).scalar()
     if there != expected: raise Refused(f"{name}@{alias} was moved to version {there} by somebody else meanwhile: look at it, then promote again if it still should be")
     if connection.execute(sa.select(db.model_versions.c.deleted).filter_by(name=name, version=version.version)).scalar(): raise Refused(f"{version.ref} was deleted meanwhile")

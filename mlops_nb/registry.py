@@ -22,7 +22,7 @@ from .features import Transform, load_transform, stored_transform
 from .home import Home
 from .records import COMPARE, Term, before_reading, read_terms
 from .runs import Run, RunRecord, Runs, kept_environment
-from .store import next_version, note_version
+from .store import next_version, note_version, take_turns
 from .training import Model, unpack
 
 # %% auto #0
@@ -268,6 +268,7 @@ def delete(self: Models,
     if not parse_reference(reference).version: raise Refused(f"{reference}: a version is deleted by its number, such as {self[reference].ref}")
     version = self[reference]
     with self.audit.writing() as connection:
+        take_turns(connection, f"models/{version.name}")  # with who promotes
         if needed := self._needs(connection, version): raise Refused(f"{version.ref} is not deleted: {'; '.join(needed)}")
         connection.execute(sa.update(db.model_versions).filter_by(name=version.name, version=version.version).values(deleted=iso(now())))
         self.audit.append(connection, "delete", version.ref, package=version.package, comment=comment)

@@ -210,6 +210,10 @@ def test_alias_that_was_moved_past_the_trail_is_noticed(ws):
     ws.models.promote("m@1", "staging")
     with ws.store.write() as connection: connection.execute(db.aliases.update().values(version=2))
     with pytest.raises(BrokenChain, match="m@staging is version 2, but by audit event 3 it is 1"): ws.audit.verify()
+    with ws.store.write() as connection:
+        connection.execute(db.aliases.update().values(version=1))
+        connection.execute(db.model_versions.update().filter_by(version=1).values(package="0" * 64))
+    with pytest.raises(BrokenChain, match="m@1 is the package 000000000000…, but by audit event 1 it is"): ws.audit.verify()
 
 
 def test_history_answers_who_put_what_there_and_on_what_evidence(ws, cli):
