@@ -5,7 +5,7 @@
 # %% ../nbs/10_profiles.ipynb #cbc65f5f
 from __future__ import annotations
 
-import base64, zlib
+import base64, math, zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -174,6 +174,8 @@ def _seconds(values: pa.Array) -> np.ndarray:
     return values.cast(pa.uint8() if pa.types.is_boolean(values.type) else values.type).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
 # %% ../nbs/10_profiles.ipynb #ffc18987
+_FLOOR = 1e-4
+
 def _shares(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     expected, actual = np.asarray(expected, dtype="float64"), np.asarray(actual, dtype="float64")
     if expected.shape != actual.shape: raise ValueError(f"{len(expected)} and {len(actual)} bins cannot be compared: count both samples on the same bins")
@@ -183,7 +185,7 @@ def _shares(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.nd
 def psi(
     expected: np.ndarray,  # (bins,) counts of the reference, missing values in a bin of their own
     actual: np.ndarray,    # (bins,) counts of the current sample, same bins
-    floor: float = 1e-4,   # a share below it is taken for it, so that an empty bin has a logarithm
+    floor: float = _FLOOR,  # a share below it is taken for it, so that an empty bin has a logarithm
 ) -> float:                # nats, >= 0; 0 when the shares agree
     "Population stability index of two binned samples (Siddiqi, Credit Risk Scorecards, 2006)."
     p, q = (np.maximum(shares, floor) for shares in _shares(expected, actual))
@@ -201,14 +203,21 @@ def js(
 
 # %% ../nbs/10_profiles.ipynb #bd2b2453
 def chance_psi(
-    bins: int,        # number of bins
-    expected: int,    # rows of the reference
-    actual: int,      # rows of the current table
+    expected: np.ndarray,  # (bins,) counts of the reference
+    actual: int,           # rows of the current table
     p: float = 1e-3,
-) -> float:           # nats
+) -> float:                # nats
     "The index that two samples of one source exceed with probability `p`."
-    from scipy.special import chdtri
-    return float(chdtri(max(bins - 1, 1), p) * (1 / expected + 1 / actual))
+    rows, bins = int(expected.sum()), len(expected)
+    if min(rows, actual) >= _FEW * bins:
+        from scipy.special import chdtri
+        return float(chdtri(max(bins - 1, 1), p) * (1 / rows + 1 / actual))
+    if not rows or not actual: return math.inf
+    draws = np.random.default_rng(0).multinomial
+    shares = [np.maximum(draws(size, expected / rows, _DRAWS) / size, _FLOOR) for size in (rows, actual)]
+    return float(np.quantile(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum(axis=1), 1 - p))
+
+_FEW, _DRAWS = 20, 4000  # rows for each bin, below which the approximation is not trusted; samples that are drawn then
 
 # %% ../nbs/10_profiles.ipynb #6656ef43
 _BINS, _CATEGORIES = 20, 50
@@ -290,7 +299,9 @@ def wasserstein(a: Numbers, b: Numbers) -> Statistic|None:
         error = float((p + q)[1:-1] @ width / 2)
         spread = np.sqrt(a.squares / max(a.counts.total - 1, 1))
         in_stds = value / spread if spread > 0 else (np.inf if value else 0.0)
-    return _statistic("Wasserstein", value, WASSERSTEIN_LARGE, error, held=in_stds) if np.isfinite(value) else None
+        below = np.clip(np.cumsum(p)[1:-2], 0, 1)
+        by_chance = 3.3 * np.sqrt((below * (1 - below))) @ np.diff(at) * np.sqrt(1 / a.counts.total + 1 / b.counts.total) if len(at) > 1 else 0.0  # what two samples of one source exceed about once in a thousand times
+    return _statistic("Wasserstein", value, WASSERSTEIN_LARGE, error, held=in_stds if value > by_chance else 0.0) if np.isfinite(value) else None
 
 def chi_square(
     expected: np.ndarray,  # (categories,) counts of the reference
@@ -406,7 +417,7 @@ def _compared(a: ColumnProfile, b: ColumnProfile, rows: int, now: int) -> Column
     if not a.count: a = _as_kind(a, b.kind)
     b = _as_kind(b, a.kind)
     expected, actual, _ = bins_of(a, b)
-    index, by_chance, distance = psi(expected, actual), chance_psi(len(expected), rows, now), js(expected, actual)
+    index, by_chance, distance = psi(expected, actual), chance_psi(expected, now), js(expected, actual)
     found, new = [_statistic("PSI", index, max(PSI_LARGE, by_chance)), _statistic("Jensen-Shannon", distance, JS_LARGE, held=distance if index > by_chance else 0.0)], ()
     if a.kind != "categorical" and a.count and b.count: found += filter(None, (ks(a.sketch, b.sketch), wasserstein(a.sketch, b.sketch)))
     if a.kind == "categorical" and a.count and b.count:

@@ -230,3 +230,14 @@ def test_a_profile_of_free_text_stays_small():
     table = pd.DataFrame({"text": [f"{i}" * 20000 for i in range(200)]})
     assert len(json.dumps(profile(table).asdict())) < 40_000
     assert column_type(table.text) == "string"
+
+
+def test_small_window_of_the_same_source_has_not_moved_and_one_of_another_has():
+    "False alarms in few rows: empty bins, far values, rare categories."
+    rng = np.random.default_rng(0)
+    def draw(n: int, moved: float = 0.0) -> pd.DataFrame: return pd.DataFrame({"x": rng.normal(moved, size=n), "far": rng.lognormal(moved, size=n), "c": rng.choice(list("abcdefghijklmnopqrst"), n), "yes": rng.random(n) < 0.3 + moved / 4})
+    reference = profile(draw(20_000))
+    alarms = {n: sum(column.drift for _ in range(40) for column in compare(reference, profile(draw(n), reference.kinds)).columns) / 160 for n in (8, 20, 60, 200)}
+    assert max(alarms.values()) <= 0.03, alarms
+    moved = compare(reference, profile(draw(60, 1.5), reference.kinds))
+    assert moved["x"].drift and moved["far"].drift and not moved["c"].drift
