@@ -815,6 +815,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'mlops_nb.reproduction._copy_distribution': ( 'reproduction.html#_copy_distribution',
                                                                                      'mlops_nb/reproduction.py'),
                                        'mlops_nb.reproduction._differences': ('reproduction.html#_differences', 'mlops_nb/reproduction.py'),
+                                       'mlops_nb.reproduction._of_models': ('reproduction.html#_of_models', 'mlops_nb/reproduction.py'),
                                        'mlops_nb.reproduction._plain': ('reproduction.html#_plain', 'mlops_nb/reproduction.py'),
                                        'mlops_nb.reproduction._repeat_elsewhere': ( 'reproduction.html#_repeat_elsewhere',
                                                                                     'mlops_nb/reproduction.py'),

@@ -62,6 +62,15 @@ def _differences(original: RunRecord, again: RunRecord, artifacts: Artifacts) ->
     elif original.code and original.code["dirty"]: found.append(f"the code may be another: files differed from {_commit(original.code)[:7]} both times")
     return tuple(found)
 
+def _of_models(before: str|None, after: str|None, artifacts: Artifacts) -> tuple[str, ...]:
+    "What the packages of two models say of why they differ."
+    if not before or not after or before == after: return ()
+    was, here = (json.loads(artifacts.bytes(package)) for package in (before, after))
+    found = [f"the code: {here['transform']} is made from another source now ({was['transform_digest'][:10]}… then, {here['transform_digest'][:10]}… now)"] if was["transform_digest"] != here["transform_digest"] else []
+    params = [f"{name} {was['params'].get(name)} then, {here['params'].get(name)} now" for name in sorted(was["params"].keys() | here["params"].keys()) if was["params"].get(name) != here["params"].get(name)]
+    if params: found.append(f"the parameters that the notebook chose: {', '.join(params)}")
+    return tuple(found)
+
 def _commit(code: dict|None) -> str: return "no commit" if not code else code["commit"][:10] + (" with changes" if code["dirty"] else "")
 
 # %% ../nbs/40_reproduction.ipynb #4eb7c0cb
@@ -88,7 +97,7 @@ def reproduction(self: Models,
 @patch
 def _compared(self: Models, version: ModelVersion, original: RunRecord, again: RunRecord) -> Reproduction:
     outputs = {name: (original.outputs.get(name), again.outputs.get(name)) for name in sorted(original.outputs.keys() | again.outputs.keys())}
-    return Reproduction(version.ref, original.id, again.id, outputs, _differences(original, again, self.home.artifacts))
+    return Reproduction(version.ref, original.id, again.id, outputs, _differences(original, again, self.home.artifacts) + _of_models(*(run.outputs.get("model") for run in (original, again)), self.home.artifacts))
 
 @patch
 def reproduce(self: Models,

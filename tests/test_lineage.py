@@ -111,7 +111,7 @@ def test_version_is_made_again_from_the_command_line_and_a_difference_is_explain
     assert done.returncode == 0 and "1 output equal to the byte" in done.stdout, done.stdout + done.stderr
     (ws.root / "winds.py").write_text(TRANSFORM.replace("> 10", "> 11"))
     done = cli("model", "reproduce", "late@production")
-    assert done.returncode == 1 and "made another model" in done.stdout
+    assert done.returncode == 1 and "made another model; the code: winds:with_weather is made from another source now" in done.stdout
     run = begin(ws, "by hand", "interactive")
     run.save("model", ws.runs[ws.models["late@1"].run_id].output("model").read_bytes() + b" ")
     ws.models.register("hand", run)
