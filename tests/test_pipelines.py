@@ -181,11 +181,12 @@ def test_model_alias_that_moved_is_noticed(ws, write_notebook):
     def floats(): step("a")
     def pinned(): step("a", model="m@1")
     def register(version):
-        with ws.store.write() as connection: connection.execute(sa.insert(db.model_versions), dict(name="m", version=version, package=f"{version}", task="binary", description="", author="", created=iso(now())))
+        with ws.store.write() as connection: connection.execute(sa.insert(db.model_versions), dict(name="m", version=version, package=f"{version}", task="binary", description="", tags={}, author="", created=iso(now())))
     def production(version):
         with ws.store.write() as connection:
             connection.execute(sa.delete(db.aliases))
             connection.execute(sa.insert(db.aliases), dict(name="m", alias="production", version=version, moved=iso(now())))
+    with ws.store.write() as connection: connection.execute(sa.insert(db.models), dict(name="m", description="", tags={}, card={}, author="", created=iso(now())))
     register(1); production(1)
     for flow in floats, pinned:
         id = ws.pipelines.run(flow)["a"].id
