@@ -5,7 +5,7 @@
 # %% ../nbs/41_gates.ipynb #96fd1c24
 from __future__ import annotations
 
-import importlib, inspect, logging, sys
+import importlib, inspect, json, logging, sys
 from dataclasses import dataclass
 from html import escape
 from typing import Callable
@@ -146,7 +146,7 @@ def ask(
                 _log.error("gate %s raised", name, exc_info=error)
                 outcome, message, figures = "cannot tell", f"the gate raised {type(error).__name__}: {error}", {}
         if outcome not in OUTCOMES: outcome, message = "cannot tell", f"the gate answered {outcome!r}, which is none of {', '.join(OUTCOMES)}: {message}"
-        found[name] = Finding(name, outcome, message, figures)
+        found[name] = Finding(name, outcome, message, json.loads(json.dumps(figures, default=str), parse_constant=lambda _: None))  # as the trail can hold them
     return tuple(found[name] for name in gates)
 
 # %% ../nbs/41_gates.ipynb #c234579a

@@ -137,7 +137,8 @@ def decide(self: Models,
     people = _people(self, candidate, alias, held)
     findings = (*people, *ask(held.policy.gates, case, dear and all(finding.outcome == "pass" for finding in people)))
     against = [finding for finding in findings if finding.outcome != "pass" and finding.outcome != "not run"]
-    reason = "; ".join(f"{finding.gate} {'failed' if finding.outcome == 'fail' else 'cannot tell'}: {finding.message}" for finding in against) or ("nothing is demanded" if not findings else "its one gate passed" if len(findings) == 1 else f"all {len(findings)} gates passed")
+    skipped = ", ".join(finding.gate for finding in findings if finding.outcome == "not run")
+    reason = "; ".join(f"{finding.gate} {'failed' if finding.outcome == 'fail' else 'cannot tell'}: {finding.message}" for finding in against) or (f"{skipped} was not asked" if skipped else "nothing is demanded" if not findings else "its one gate passed" if len(findings) == 1 else f"all {len(findings)} gates passed")
     return Decision(candidate.ref, alias, case.champion.ref if case.champion else None, all(finding.outcome == "pass" for finding in findings), findings, reason, policy=held.version)
 
 # %% ../nbs/42_promotion.ipynb #914b7432

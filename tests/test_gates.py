@@ -167,3 +167,24 @@ def test_pickle_is_read_only_when_the_version_is_trusted(ws):
     ws.models.trust("m@1", "written here")
     assert len(ws.score("m", table.drop(columns="target"))) == len(table)
     assert json.loads(json.dumps(ws.models["m"].asdict()))["trusted"] is True
+
+
+def test_gate_that_raises_or_measures_nonsense_closes_and_the_trail_can_hold_it(ws, model):
+    from mlops_nb.gates import gate
+    from mlops_nb.promotion import RefusedByGates
+    reference = model(begin(ws, "here", "interactive"))
+
+    @gate
+    def odd(case): return "pass", "<script>", {"a": float("nan"), "b": {float("inf")}, "measured": [evidence("x", 1.0)]}
+
+    @gate
+    def loud(case): raise ZeroDivisionError("by nothing")
+
+    @gate
+    def vague(case): return "perhaps", "who knows", {}
+
+    ws.models.set_policy("m", Policy({"odd": {}, "loud": {}, "vague": {}}))
+    with pytest.raises(RefusedByGates, match="loud cannot tell: the gate raised ZeroDivisionError: by nothing; vague cannot tell: the gate answered 'perhaps'"): ws.models.promote(reference)
+    ws.models.set_policy("m", Policy({"odd": {}}))
+    assert ws.models.promote(reference).promoted and ws.models.audit.verify()
+    assert "<script>" not in ws.models.decide(ws.models[reference], "production").findings[0]._repr_html_()

@@ -33,6 +33,7 @@ def register(ws: Home, rounds: int, columns: int = 5):
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [*range(columns), -1]]
     run = begin(ws, "here", "interactive")
     run.save("model", pack(fit(prepare(table, "target", as_they_are, {}, np.arange(len(table)) % 4 == 0), rounds=rounds, num_threads=1), ws.artifacts))
+    run.end()
     return Models(ws).register("m", run)
 
 

@@ -105,7 +105,7 @@ assert (dict(os.environ), os.getcwd()) == before and "wandb" not in sys.modules 
 
 def test_twenty_runs_are_mirrored_by_one_process(tmp_path, notebook):
     for _ in range(20): mirror(recorded(notebook=notebook), tmp_path)
-    mirrors = [child for child in psutil.Process().children() if any("_serve" in word for word in child.cmdline())]
+    mirrors = [child for child in psutil.Process().children() if any("import _serve" in word for word in child.cmdline())]
     assert len(mirrors) == 1 and len(waiting(tmp_path)) == 20
 
 def test_the_mirror_survives_its_process_being_killed(tmp_path):
