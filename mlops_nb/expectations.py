@@ -165,7 +165,9 @@ def to_yaml(self: Expectations) -> str:
     import yaml
     def said(record): return {f.name: list(value) if isinstance(value := getattr(record, f.name), tuple) else value for f in fields(record) if value_differs(record, f)}
     def value_differs(record, f): return f.name != "columns" and getattr(record, f.name) != f.default
-    return yaml.safe_dump(said(self) | {"columns": {name: said(rule) for name, rule in self.columns.items()}}, sort_keys=False, default_flow_style=None, allow_unicode=True, width=1000)
+    class Dumper(yaml.SafeDumper): "PyYAML folds the rarer line breaks of Unicode into spaces unless they are between double quotes."
+    Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if any(mark in text for mark in "\x85\u2028\u2029") else None))
+    return yaml.dump(said(self) | {"columns": {name: said(rule) for name, rule in self.columns.items()}}, Dumper=Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=1000)
 
 @patch(cls_method=True)
 def from_yaml(cls: Expectations, text: str) -> Expectations:

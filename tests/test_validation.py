@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlops_nb.core import BadParameter, BadTable, NotFound
@@ -184,6 +184,7 @@ def test_what_nobody_can_mean_is_refused_when_it_is_written(made, says):
     assert "\n" not in str(refused.value)
 
 
+@example({"a": ColumnRule(values=("\x85", "\u2028 b", "c\u2029", "\n", "\t", "\ufeff", " "))}, None)
 @given(st.dictionaries(st.text("abc é:'#", min_size=1, max_size=5), st.builds(ColumnRule, type=st.sampled_from([None, "string", "boolean"]), nullable=st.booleans(), values=st.one_of(st.none(), st.lists(st.one_of(st.booleans(), st.integers(), st.text(max_size=4)), max_size=3).map(tuple)), policy=st.sampled_from([None, "warn", {"type": "quarantine"}])), max_size=4), st.sampled_from([None, "t@1"]))
 def test_yaml_reads_back_as_it_was_written(columns, reference):
     expectations = Expectations(columns, reference=reference, policy={"drift": "warn"})
