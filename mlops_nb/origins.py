@@ -127,8 +127,8 @@ def notebook_clean(case: Case) -> tuple[str, str, dict]:
     executed, source = (json.loads(case.models.home.artifacts.bytes(part)) for part in (run.executed, run.source))
     ran = [cell for cell in executed["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip() and "injected-parameters" not in cell["metadata"].get("tags", [])]
     counts = [cell["execution_count"] for cell in ran]
-    if None in counts: return "fail", f"{counts.count(None)} of {len(counts)} code cells did not run", {"execution_counts": counts}
-    if any(later <= earlier for earlier, later in zip(counts, counts[1:])) or run.kind == "interactive" and counts != list(range(1, len(counts) + 1)): return "fail", f"the cells did not run once each from top to bottom: their counts are {', '.join(map(str, counts[:12]))}; restart the kernel and run all", {"execution_counts": counts}
+    if None in counts: return "fail", f"{counts.count(None)} of {len(counts)} code cells did not run", {"execution_counts": counts, "measured": [evidence("cells that did not run", counts.count(None), limit=0)]}
+    if any(later <= earlier for earlier, later in zip(counts, counts[1:])) or run.kind == "interactive" and counts != list(range(1, len(counts) + 1)): return "fail", f"the cells did not run once each from top to bottom: their counts are {', '.join(map(str, counts[:12]))}; restart the kernel and run all", {"execution_counts": counts, "measured": [evidence("cells out of order", sum(count != at for at, count in enumerate(counts, 1)), limit=0)]}
     written = [_text(cell) for cell in source["cells"] if cell["cell_type"] == "code" and _text(cell)]
     if edited := sum(before != after for before, after in zip(written, map(_text, ran))) + abs(len(written) - len(ran)): return "fail", f"{edited} cell{'s were' if edited > 1 else ' was'} edited between the start of the run and its end", {"measured": [evidence("cells out of order or edited", edited, limit=0)]}
     return "pass", f"{len(counts)} cells ran from top to bottom in run {run.id}, as they are written", {"measured": [evidence("cells out of order or edited", 0, limit=0)]}
@@ -141,12 +141,13 @@ def code_committed(case: Case) -> tuple[str, str, dict]:
     run = Runs(case.models.home)[case.candidate.run_id]
     if not run.code: return "fail", f"run {run.id} was made outside a git repository: commit the project", {}
     commit = run.code["commit"][:10]
-    if run.code["dirty"]: return "fail", f"files differed from commit {commit} when run {run.id} was made: commit, then train again", {}
-    if Path(run.notebook).is_absolute(): return "pass", f"{Path(run.notebook).name} comes with an installed package, and the project was at commit {commit} without changes", {}
+    def figures(other: int) -> dict: return {"commit": run.code["commit"], "measured": [evidence("differs from the commit (1) or not (0)", other, limit=0)]}
+    if run.code["dirty"]: return "fail", f"files differed from commit {commit} when run {run.id} was made: commit, then train again", figures(1)
+    if Path(run.notebook).is_absolute(): return "pass", f"{Path(run.notebook).name} comes with an installed package, and the project was at commit {commit} without changes", figures(0)
     there = committed(case.models.home.root, run.code["commit"], run.notebook)
-    if there is None: return "fail", f"{run.notebook} is not in commit {commit}: commit it, then train again", {}
-    if _code(there) != _code(case.models.home.artifacts.bytes(run.source)): return "fail", f"{run.notebook} was another in commit {commit}: commit it, then train again", {}
-    return "pass", f"{run.notebook} as it is in commit {commit}", {"commit": run.code["commit"]}
+    if there is None: return "fail", f"{run.notebook} is not in commit {commit}: commit it, then train again", figures(1)
+    if _code(there) != _code(case.models.home.artifacts.bytes(run.source)): return "fail", f"{run.notebook} was another in commit {commit}: commit it, then train again", figures(1)
+    return "pass", f"{run.notebook} as it is in commit {commit}", figures(0)
 
 def _code(notebook: bytes) -> list[str]: return [_text(cell) for cell in json.loads(notebook)["cells"] if cell["cell_type"] == "code"]
 
