@@ -1,7 +1,7 @@
 "What several test files need: a workspace, notebooks, the command line as a process, a database server."
 from __future__ import annotations
 
-import json, os, signal, subprocess, sys, time
+import json, os, subprocess, sys
 from pathlib import Path
 from typing import Callable
 
@@ -9,9 +9,8 @@ import nbformat
 import pytest
 import sqlalchemy as sa
 
-from mlops_nb.workspace import Workspace
-
-ROOT = Path(__file__).parent.parent
+from mlops_nb.app.workspace import Workspace
+from support import command
 
 
 @pytest.fixture(autouse=True)
@@ -39,15 +38,6 @@ def write_notebook(tmp_path) -> Callable[..., Path]:
     return write
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-c", "from mlops_nb.cli import main; main()", *words]
-
-
-def start(*words: str, **how) -> subprocess.Popen:
-    "Start `mlops-nb` as a terminal would: able to be interrupted, even when whoever runs the tests is not."
-    return subprocess.Popen(command(*words), preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **how)
-
-
 @pytest.fixture
 def cli(ws, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
     "Run `mlops-nb` in the temporary folder."
@@ -64,15 +54,6 @@ def cli_json(cli) -> Callable[..., object]:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
     return run
-
-
-def wait_for(true: Callable[[], object], limit_s: float = 60, what: str = "the state that was waited for"):
-    "Look until something is true, and return it."
-    end = time.monotonic() + limit_s
-    while not (found := true()):
-        assert time.monotonic() < end, f"{what} did not come about within {limit_s} s"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..core import NotFound
-from ..splits import holdout_mask
-from ..evaluation import CONFIDENCE, calibration, compare, evaluate
-from ..registry import ModelVersion
-from ..runs import Run
-from ..scoring import Scorer
-from ..training import Model
-from ..workspace import Workspace
+from ..base.errors import NotFound
+from ..data.splits import holdout_mask
+from ..models.evaluation import CONFIDENCE, calibration, compare, evaluate
+from ..registry.registry import ModelVersion
+from ..runs.runs import Run
+from ..serving.batches import Scorer
+from ..models.training import Model
+from ..app.workspace import Workspace
 
 # %% auto #0
 __all__ = ['rows_to_judge_by', 'slice_columns', 'base_rate_scores', 'judge_slices', 'slice_plot']

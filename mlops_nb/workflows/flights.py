@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core import NotFound
-from ..features import point_in_time, transform
+from ..base.errors import NotFound
+from ..features.transforms import point_in_time, transform
 
 # %% auto #0
 __all__ = ['WEATHER', 'read_source', 'schedule_and_labels', 'features']

@@ -10,11 +10,11 @@ from html import escape
 
 import pandas as pd
 
-from ..evaluation import LOWER_IS_BETTER, PRIMARY, compare
-from ..monitoring import Monitor
-from ..pages import figure_html
-from ..records import RunRecord
-from ..workspace import Workspace
+from ..models.evaluation import LOWER_IS_BETTER, PRIMARY, compare
+from ..monitoring.monitors import Monitor
+from ..base.pages import figure_html
+from ..runs.records import RunRecord
+from ..app.workspace import Workspace
 
 # %% auto #0
 __all__ = ['BLUE', 'GREY', 'GREEN', 'RED', 'worth', 'performance_figure', 'drift_figure', 'timeline', 'write_report']

@@ -5,13 +5,13 @@
 # %% ../../nbs/workflows/train.ipynb #6c456525
 from __future__ import annotations
 
-from ..datasets import DatasetVersion
-from ..features import JoinedTables, load_transform
-from ..registry import ModelVersion
-from ..runs import Run
-from ..splits import holdout_mask
-from ..training import Model, TrainingData, fit, pack, prepare
-from ..workspace import Workspace
+from ..data.datasets import DatasetVersion
+from ..features.transforms import JoinedTables, load_transform
+from ..registry.registry import ModelVersion
+from ..runs.runs import Run
+from ..data.splits import holdout_mask
+from ..models.training import Model, TrainingData, fit, pack, prepare
+from ..app.workspace import Workspace
 
 # %% auto #0
 __all__ = ['example_table', 'load', 'example_model']
@@ -42,6 +42,6 @@ def load(
 # %% ../../nbs/workflows/train.ipynb #fa9976be
 def example_model(ws: Workspace, run: Run) -> ModelVersion:
     "A small model of the tumours, trained in this run and registered as `tumour`."
-    prepared, read = load(ws, run, example_table(ws).ref, "benign", "auto", "mlops_nb.features:as_they_are", "", "25%")
+    prepared, read = load(ws, run, example_table(ws).ref, "benign", "auto", "mlops_nb.features.transforms:as_they_are", "", "25%")
     run.save("model", pack(fit(prepared, rounds=30, trained_on=read, num_leaves=15, seed=0, num_threads=1), ws.artifacts))
     return ws.models.register("tumour", run)

@@ -5,9 +5,9 @@
 # %% ../../nbs/workflows/validate.ipynb #70ec74fa
 from __future__ import annotations
 
-from ..expectations import infer
-from ..validation import ExpectationsVersion
-from ..workspace import Workspace
+from ..data.expectations import infer
+from ..data.validation import ExpectationsVersion
+from ..app.workspace import Workspace
 
 # %% auto #0
 __all__ = ['expected_of']

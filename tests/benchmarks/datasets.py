@@ -24,7 +24,7 @@ def write(folder: Path) -> tuple[list[Path], int]:
 
 def work(what: str, folder: str, data: str) -> None:
     "What a child process does: its seconds, and what came of it."
-    from mlops_nb.workspace import Workspace
+    from mlops_nb.app.workspace import Workspace
     ws, began = Workspace(folder), time.perf_counter()
     if what == "append": version = ws.datasets.append("big@1", data)
     elif what == "walk": version, _ = ws.datasets["big@1"], sum(batch.num_rows for batch in ws.datasets["big@1"].batches())

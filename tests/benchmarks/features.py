@@ -33,8 +33,8 @@ def timed(work) -> float:
 
 def main() -> None:
     import numpy as np, pandas as pd
-    from mlops_nb.views import as_of, feature_view
-    from mlops_nb.workspace import Workspace
+    from mlops_nb.features.feature_views import as_of, feature_view
+    from mlops_nb.app.workspace import Workspace
     flights, weather = tables()
     view = feature_view(["origin"], "observed", {"weather": ["origin", "observed", *COLUMNS]}, ttl="6h")(lambda weather: weather)
     with scratch() as name:
@@ -47,7 +47,7 @@ def main() -> None:
         mine, theirs = in_turns(TIMES, lambda: timed(ours), lambda: timed(lambda: by_pandas(flights, weather)))
         wide = pd.DataFrame({"key": np.arange(10_000), "at": pd.Timestamp("2013-01-01", tz="UTC")} | {f"f{n}": np.random.default_rng(n).normal(size=10_000) for n in range(100)})
         ws.datasets.add("wide", wide)
-        (ws.root / "wide_features.py").write_text("from mlops_nb.views import feature_view\n@feature_view(entity=['key'], event_time='at', sources={'wide': ['key', 'at'] + [f'f{n}' for n in range(100)]})\ndef wide(wide): return wide\n")
+        (ws.root / "wide_features.py").write_text("from mlops_nb.features.feature_views import feature_view\n@feature_view(entity=['key'], event_time='at', sources={'wide': ['key', 'at'] + [f'f{n}' for n in range(100)]})\ndef wide(wide): return wide\n")
         filled = timed(lambda: ws.features.materialize("wide_features:wide"))
         looked = [timed(lambda: ws.features.get_online("wide", {"key": n})) for n in range(LOOKUPS)]
         assert list(ws.features.get_online("wide", {"key": 7}).values()) == wide.iloc[7, 2:].tolist()

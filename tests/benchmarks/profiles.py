@@ -43,7 +43,7 @@ def peer(name: str, *files: Path) -> float:
 def ours(*files: str) -> None:
     "In a process of its own, so that the memory is this work's."
     import pandas as pd
-    from mlops_nb.profiles import compare, profile
+    from mlops_nb.data.profiles import compare, profile
     reference, current = map(pd.read_parquet, files)
     compare(profile(reference.head(2000)), profile(current.head(2000)))
     times = []

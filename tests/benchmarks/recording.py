@@ -10,7 +10,7 @@ METRICS = {"log_loss": 0.48, "roc_auc": 0.79, "accuracy": 0.81, "brier": 0.15, "
 
 
 def record(home) -> float:
-    from mlops_nb.runs import begin
+    from mlops_nb.runs.runs import begin
     began = time.perf_counter()
     run = begin(home, "bench.ipynb", "batch", None, PARAMS)
     run.log(METRICS)
@@ -20,8 +20,8 @@ def record(home) -> float:
 
 def log_and_wait(folder: str) -> None:
     "What the killed process does: log, say how long it took, and live on."
-    from mlops_nb.home import Home
-    from mlops_nb.runs import begin
+    from mlops_nb.base.project import Home
+    from mlops_nb.runs.runs import begin
     run, each = begin(Home(folder), "bench.ipynb", "batch", None, PARAMS), []
     began = time.perf_counter()
     for step in range(VALUES): run.log(loss=step / VALUES)
@@ -31,8 +31,8 @@ def log_and_wait(folder: str) -> None:
 
 def killed(folder: Path) -> tuple[float, int]:
     "Seconds a value, and how many values of a process that was killed a second after the last are missing or wrong."
-    from mlops_nb.home import Home
-    from mlops_nb.records import Records
+    from mlops_nb.base.project import Home
+    from mlops_nb.runs.records import Records
     with subprocess.Popen([sys.executable, __file__, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         told = json.loads(process.stdout.readline())
         try: process.wait(timeout=1)
@@ -42,7 +42,7 @@ def killed(folder: Path) -> tuple[float, int]:
 
 
 def main() -> None:
-    from mlops_nb.home import Home
+    from mlops_nb.base.project import Home
     with scratch() as folder, Mlflow(Path(folder) / "mlflow.db") as mlflow:
         home = Home(folder)
         peer = lambda: mlflow.ask("record", params=PARAMS, metrics=METRICS)
@@ -51,7 +51,7 @@ def main() -> None:
         (in_a_row,) = in_turns(TIMES, lambda: record(home))
         loops, its_loops = in_turns(3, lambda: killed(Path(folder)), lambda: mlflow.ask("log", name="loss", times=100))
         lost = sum(missing for _, missing in loops)
-        from mlops_nb.records import Records
+        from mlops_nb.runs.records import Records
         found = Records(home).search("status = succeeded")
         assert len(found) == 2 * TIMES + 1 and all(run.params == PARAMS and run.metrics == METRICS for run in found), "a run is not in the store as it was recorded"
         show(f"Recording, median of {TIMES}", f"MLflow {mlflow.version}", [

@@ -14,8 +14,8 @@ POLICY = dict.fromkeys(("beats_base_rate", "better_than_champion", "no_slice_col
 def fill(ws) -> None:
     "Rows as registering would write them, of one real package; each with a run, metrics, an input and its event."
     import numpy as np, sqlalchemy as sa
-    from mlops_nb import store as db
-    from mlops_nb.core import author, digest, iso, new_id, now
+    from mlops_nb.base import schema as db
+    from mlops_nb.base.core import author, digest, iso, new_id, now
     real, rng = ws.models["tumour@1"], np.random.default_rng(0)
     moment, who = iso(now()), author()
     manifest = json.loads(ws.artifacts.bytes(real.package))
@@ -47,9 +47,9 @@ def timed(work) -> list[float]:
 
 
 def main() -> None:
-    from mlops_nb.core import NotFound
-    from mlops_nb.policies import Policy
-    from mlops_nb.workspace import Workspace, workflow
+    from mlops_nb.base.errors import NotFound
+    from mlops_nb.promotion.policies import Policy
+    from mlops_nb.app.workspace import Workspace, workflow
     with scratch() as name:
         folder = Path(name)
         (folder / ".mlops").mkdir()

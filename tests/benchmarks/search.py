@@ -19,10 +19,10 @@ SEARCHES = [
 
 def fill(file: Path) -> None:
     "Write the runs in one transaction, as they would stand there after years."
-    from mlops_nb import store as db
-    from mlops_nb.core import iso, new_id
+    from mlops_nb.base import schema as db
+    from mlops_nb.base.core import iso, new_id
     draw, first, many = random.Random(0), datetime(2024, 1, 1, tzinfo=timezone.utc), 5_000
-    store = db.Store(file)
+    store = Store(file)
     with store.write() as connection:
         for start in range(0, RUNS, many):
             rows = {table: [] for table in (db.runs, db.params, db.metrics, db.metric_history)}
@@ -41,7 +41,7 @@ def fill(file: Path) -> None:
 
 def stored() -> Path:
     "The workspace's folder, made once for these samples and this schema."
-    from mlops_nb import store as db
+    from mlops_nb.base import schema as db
     folder = CACHE / f"search-{hashlib.sha256((inspect.getsource(sys.modules['_samples']) + inspect.getsource(fill) + Path(db.__file__).read_text()).encode()).hexdigest()[:12]}"
     if not (folder / ".mlops" / "store.db").is_file():
         print(f"recording {RUNS:,} runs in {folder}, once", file=sys.stderr)

@@ -47,7 +47,7 @@ def score(executed: str|bytes) -> tuple[str, float]:  # log loss, and the second
 
 def ours(notebook: Path, folder: Path, jobs: int) -> list[tuple[str, float]]:
     from mlops_nb import Workspace
-    from mlops_nb.sweeps import sweep
+    from mlops_nb.runs.sweeps import sweep
     ws = Workspace(folder)
     return [score(ws.artifacts.bytes(run.executed)) for run in sweep(ws.runs, notebook, OVER, jobs=jobs)]
 

@@ -1,0 +1,33 @@
+"What several test files need besides fixtures: the command line as a process, waiting for a state, the project folder."
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).parent.parent
+T = TypeVar("T")
+
+
+def command(*words: str) -> list[str]:
+    "`mlops-nb WORDS` by this Python, whatever is on the path."
+    return [sys.executable, "-c", "from mlops_nb.app.cli.main import main; main()", *words]
+
+
+def start(*words: str, **options: Any) -> subprocess.Popen[Any]:
+    "Start `mlops-nb` as a terminal would: able to be interrupted, even when whoever runs the tests is not."
+    interruptible = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - subprocess wants a callable
+    return subprocess.Popen(command(*words), preexec_fn=interruptible, **options)
+
+
+def wait_for(state: Callable[[], T | None], limit_s: float = 60, what: str = "the state that was waited for") -> T:
+    "Look until something is true, and return it."
+    end = time.monotonic() + limit_s
+    while not (found := state()):
+        assert time.monotonic() < end, f"{what} did not come about within {limit_s} s"
+        time.sleep(0.05)
+    return found
