@@ -57,7 +57,7 @@ class Workspace(Home):
         return Features(self, self._find)
 
     def _find(self, what: str|object) -> object:
-        from mlops_nb.runs.runs import Run
+        from mlops_nb.runs.run import Run
         if os.environ.get("MLOPS_RUN"): return Run(self, os.environ["MLOPS_RUN"]).use(what)
         return self.datasets[what] if isinstance(what, str) else what
 

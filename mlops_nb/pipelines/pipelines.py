@@ -8,7 +8,7 @@ from __future__ import annotations
 import os, queue, socket, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Callable
@@ -26,8 +26,9 @@ from .fingerprints import difference, fingerprint_parts, texts
 from .steps import Output, Pipeline, Step, StepRun, fill, promised, state_word, svg
 from ..base.project import Home
 from ..runs.parameters import check, read_notebook, recorded
-from ..runs.records import LOST_S, RunRecord, _gone
+from ..runs.records import RunRecord
 from ..runs.runs import RETAKEN, THREADS, Runs
+from ..runs.statuses import is_gone
 from ..base.store import lock
 
 # %% auto #0
@@ -317,9 +318,9 @@ def _claim(self: Pipelines, plan: PipelineRun, graph: list[dict]) -> tuple[str, 
 @patch
 def mark_lost(self: Pipelines) -> list[str]:
     "Mark executions whose process is gone, and their runs; return their identifiers."
-    late, lost = iso(now() - timedelta(seconds=LOST_S)), []
+    lost = []
     for row in self.home.store.rows(sa.select(db.pipeline_runs).filter_by(status="running")):
-        if row["heartbeat"] > late and not (row["host"] == socket.gethostname() and _gone(row["pid"], row["heartbeat"])): continue
+        if not is_gone(row["host"], row["pid"], row["heartbeat"]): continue
         with self.home.store.write() as connection:
             if not connection.execute(sa.update(db.pipeline_runs).filter_by(id=row["id"], status="running", heartbeat=row["heartbeat"]).values(status="lost", ended=iso(now()))).rowcount: continue
             connection.execute(sa.update(db.pipeline_steps).filter_by(pipeline_id=row["id"], state="running").values(state="lost", reason=f"process {row['pid']} on {row['host']} is gone"))

@@ -10,9 +10,9 @@ METRICS = {"log_loss": 0.48, "roc_auc": 0.79, "accuracy": 0.81, "brier": 0.15, "
 
 
 def record(home) -> float:
-    from mlops_nb.runs.runs import begin
+    from mlops_nb.runs.run import begin_run
     began = time.perf_counter()
-    run = begin(home, "bench.ipynb", "batch", None, PARAMS)
+    run = begin_run(home, "bench.ipynb", kind="batch", params=PARAMS)
     run.log(METRICS)
     run.end()
     return time.perf_counter() - began
@@ -21,8 +21,8 @@ def record(home) -> float:
 def log_and_wait(folder: str) -> None:
     "What the killed process does: log, say how long it took, and live on."
     from mlops_nb.base.project import Home
-    from mlops_nb.runs.runs import begin
-    run, each = begin(Home(folder), "bench.ipynb", "batch", None, PARAMS), []
+    from mlops_nb.runs.run import begin_run
+    run, each = begin_run(Home(folder), "bench.ipynb", kind="batch", params=PARAMS), []
     began = time.perf_counter()
     for step in range(VALUES): run.log(loss=step / VALUES)
     print(json.dumps({"run": run.id, "each": (time.perf_counter() - began) / VALUES}), flush=True)
@@ -32,12 +32,12 @@ def log_and_wait(folder: str) -> None:
 def killed(folder: Path) -> tuple[float, int]:
     "Seconds a value, and how many values of a process that was killed a second after the last are missing or wrong."
     from mlops_nb.base.project import Home
-    from mlops_nb.runs.records import Records
+    from mlops_nb.runs.records import RunRecords
     with subprocess.Popen([sys.executable, __file__, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         told = json.loads(process.stdout.readline())
         try: process.wait(timeout=1)
         except subprocess.TimeoutExpired: process.kill()
-    there = {step: value for _, step, value in Records(Home(folder)).history(told["run"])}
+    there = {step: value for _, step, value in RunRecords(Home(folder)).history(told["run"])}
     return told["each"], sum(there.get(step) != step / VALUES for step in range(VALUES))
 
 
@@ -51,8 +51,8 @@ def main() -> None:
         (in_a_row,) = in_turns(TIMES, lambda: record(home))
         loops, its_loops = in_turns(3, lambda: killed(Path(folder)), lambda: mlflow.ask("log", name="loss", times=100))
         lost = sum(missing for _, missing in loops)
-        from mlops_nb.runs.records import Records
-        found = Records(home).search("status = succeeded")
+        from mlops_nb.runs.records import RunRecords
+        found = RunRecords(home).search("status = succeeded")
         assert len(found) == 2 * TIMES + 1 and all(run.params == PARAMS and run.metrics == METRICS for run in found), "a run is not in the store as it was recorded"
         show(f"Recording, median of {TIMES}", f"MLflow {mlflow.version}", [
             at_most("a run with 10 parameters and 10 metrics, in the caller", ours, 1.5e-3, theirs),

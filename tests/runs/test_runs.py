@@ -58,15 +58,6 @@ def test_stopped_process_leaves_a_true_status_and_the_executed_cells(ws, write_n
     assert outputs(ws, run.id) == ["one"]
 
 
-def test_lost_run_stays_lost(ws, write_notebook):
-    "Whoever comes late does not move it again."
-    from mlops_nb.runs.records import end_run
-    from mlops_nb.runs.runs import begin
-    run = begin(ws, "a.ipynb", "batch")
-    with ws.store.write() as connection: assert end_run(connection, run.id, "lost") and not end_run(connection, run.id, "succeeded")
-    assert ws.runs[run.id].status == "lost"
-
-
 @pytest.mark.parametrize("content, says", [(None, "does not exist"), ("", "is not"), ("{", "is not"), ('{"cells": 3}', "is not"), ("[1]", "is not")])
 def test_what_is_no_notebook_is_refused_before_anything_is_recorded(ws, tmp_path, content, says):
     if content is not None: (tmp_path / "a.ipynb").write_text(content)
@@ -112,17 +103,6 @@ def test_warm_kernel_cannot_be_told_from_a_fresh_one(ws, write_notebook):
     wait_for(lambda: {child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE} <= before, what="the end of every kernel")
 
 
-def test_search_understands_conditions_and_refuses_others(ws, write_notebook):
-    notebook = write_notebook("a.ipynb", "from mlops_nb import current_run\nrun = current_run(); run.log(loss=1 / n); run.tag(team='blue')", parameters="n: int = 1\nkind: str = 'a'")
-    for n in 1, 2, 4: ws.runs.run(notebook, {"n": n, "kind": "ab"[n % 2]})
-    assert [run.params["n"] for run in ws.runs.search("metrics.loss < 0.9 and params.n >= 2", order_by="metrics.loss")] == [4, 2]
-    assert [run.params["n"] for run in ws.runs.search("params.kind = b and tags.team = blue")] == [1]
-    assert ws.runs.search("tags.team = red") == []
-    for wrong in "loss <", "nosuch = 1", "metrics.loss ~ 1":
-        with pytest.raises(BadParameter): ws.runs.search(wrong)
-    with pytest.raises(NotFound): ws.runs["zzzz"]
-
-
 def test_step_that_succeeded_is_taken_once(ws, write_notebook):
     notebook = write_notebook("a.ipynb", "print(1)", parameters="n: int = 1")
     first = ws.runs.once("a step", notebook, {"n": 2})
@@ -138,21 +118,3 @@ def test_reproduction_reads_the_versions_that_the_original_read(ws, write_notebo
     ws.datasets.add("t", pd.DataFrame({"x": [2]}))
     assert outputs(ws, ws.runs.run(notebook).id) == ["t@2"]
     assert outputs(ws, ws.runs.run(notebook, tags={"reproduces": original.id}).id) == ["t@1"]
-
-
-def test_store_that_cannot_be_written_holds_up_no_other(ws, tmp_path, monkeypatch):
-    from mlops_nb.runs import runs as module
-    from mlops_nb.base.errors import StorageError
-    from mlops_nb.base.project import Home
-    from mlops_nb.runs.runs import begin
-    broken, write = Home(tmp_path / "broken"), module._write
-    def fails(home, **kinds):
-        if home is broken: raise StorageError("the disk is full")
-        write(home, **kinds)
-    first, second = begin(broken, "a.ipynb", "batch"), begin(ws, "a.ipynb", "batch")
-    monkeypatch.setattr(module, "_write", fails)
-    first.log(loss=1); second.log(loss=2)
-    assert second.record.metrics == {"loss": 2}
-    with pytest.raises(StorageError): first.record
-    monkeypatch.undo()
-    assert first.record.metrics == {"loss": 1}  # nothing was lost meanwhile

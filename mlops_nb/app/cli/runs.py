@@ -289,7 +289,7 @@ def runs_ls(
     as_json: Json = False,
 ) -> None:
     "List runs, the latest first."
-    print_rows(Workspace().runs.search(where, order_by, limit), as_json, {"run": "id", "status": "status", "notebook": lambda r: r.step or Path(r.notebook).name, "started": lambda r: (r.started or "")[:19], "s": lambda r: r.duration_s, "metrics": lambda r: dict(list(r.metrics.items())[:4])})
+    print_rows(Workspace().runs.search(where, order_by=order_by, limit=limit), as_json, {"run": "id", "status": "status", "notebook": lambda r: r.step or Path(r.notebook).name, "started": lambda r: (r.started or "")[:19], "s": lambda r: r.duration_s, "metrics": lambda r: dict(list(r.metrics.items())[:4])})
 
 @runs_app.command("show")
 def runs_show(run: str, as_json: Json = False) -> None:
