@@ -27,7 +27,6 @@ from .promotion import Models
 from ..runs import writer
 from ..runs.records import RunRecord
 from ..registry.registry import ModelVersion
-from ..runs.runs import Runs
 
 # %% auto #0
 __all__ = ['KINDS', 'Node', 'Lineage', 'feature_sources', 'LineageOf', 'openlineage']

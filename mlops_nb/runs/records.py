@@ -125,7 +125,7 @@ def _by_run(
 ) -> dict[str, list[tuple[str, Any]]]:
     "Names and values that a side table has of runs, by run."
     by_run: dict[str, list[tuple[str, Any]]] = {id: [] for id in ids}
-    query = sa.select(table.c.run_id, table.c.name, table.c[value])
+    query = sa.select(table.c.run_id, table.c.name, table.c[value]).order_by(table.c.run_id, table.c.name)
     for start in range(0, len(ids), _AT_ONCE):
         rows = connection.execute(query.where(table.c.run_id.in_(ids[start:start + _AT_ONCE])))
         for id, name, found in rows: by_run[id].append((name, found))
