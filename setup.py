@@ -30,7 +30,7 @@ setup(
     author=meta["author"], author_email=meta["author_email"], keywords=meta["keywords"].split(), license=meta["license"],
     long_description=(here / "README.md").read_text(encoding="utf-8"), long_description_content_type="text/markdown",
     python_requires=f">={meta['min_python']}",
-    packages=find_packages(include=[meta["lib_path"], f"{meta['lib_path']}.*"]),
+    packages=find_packages(include=[meta["lib_path"], f"{meta['lib_path']}.*"]), package_data={meta["lib_path"]: ["py.typed"]},
     install_requires=lines(meta["requirements"]),
     extras_require={name: lines(extras[name]) for name in extras if name not in settings.defaults()},
     entry_points={"console_scripts": lines(meta["console_scripts"]),
