@@ -1,24 +1,11 @@
 "The house itself: notebooks and library agree, floors hold, the README is the index, nothing costs before it is used."
-import os, re, shutil, subprocess, sys
+import re, shutil, subprocess, sys
 from configparser import ConfigParser
 from pathlib import Path
 
 import nbformat
-import pytest
-
 import mlops_nb
-from support import ROOT
-
-NOTEBOOKS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts and path.name != "index.ipynb")
-
-
-@pytest.mark.parametrize("notebook", NOTEBOOKS)
-def test_notebook_runs_from_top_to_bottom(notebook, tmp_path):
-    "Each in a workspace of its own, as a reader would run it."
-    environment = os.environ | {"MLOPS_HOME": str(tmp_path / ".mlops")} if "workflows" in notebook else os.environ
-    done = subprocess.run([sys.executable, "-c", "import sys; from nbdev.test import nbdev_test; nbdev_test(sys.argv[1])", notebook], cwd=ROOT, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0 and "Success" in done.stdout, done.stdout + done.stderr
-
+from support import ROOT, notebooks
 
 def _copy_of_the_project(target: Path) -> Path:
     for name in ("nbs", "mlops_nb"): shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns(".mlops", "__pycache__", ".ipynb_checkpoints"))
@@ -34,13 +21,8 @@ def test_export_and_clean_leave_no_difference(tmp_path):
     assert [str(path) for path, content in before.items() if (project / path).read_bytes() != content] == []
 
 
-def test_storeys_and_numbers_hold():
-    done = subprocess.run([sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-
-
 def test_a_notebook_is_named_and_placed_as_its_module():
-    for name in NOTEBOOKS:
+    for name in notebooks():
         exported = re.search(r"default_exp ([\w.]+)", (ROOT / name).read_text())
         parts = [re.sub(r"^\d\d_", "", part) for part in Path(name).with_suffix("").parts[1:]]
         if exported and "migrations" not in parts: assert exported[1] == ".".join(parts)

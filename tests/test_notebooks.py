@@ -11,7 +11,7 @@ import pytest
 from support import ROOT, notebooks
 
 LIMIT_S = 300
-# A server process imports this once; each notebook begins as a fork of it. None of these starts a thread by being imported.
+# A server process imports these once, and each notebook begins as a fork of it. None starts a thread when imported.
 PRELOADED = [
     "nbdev.test", "fastcore.test", "numpy", "pandas", "pyarrow.parquet", "scipy.stats", "sklearn.base", "lightgbm",
     "sqlalchemy", "alembic.migration", "nbformat", "plotly.graph_objects", "typer.testing",
