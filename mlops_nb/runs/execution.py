@@ -21,7 +21,7 @@ from ..base.errors import RunFailed, storage_errors
 from ..base.project import Home
 from . import writer
 from .jobs import Job, RunOptions, prepare_job, prewarm
-from .notebook_execution import EngineOptions, OnCell, Outcome, error_of, execute_cells
+from .notebook_execution import OnCell, Outcome, Part, error_of, execute_cells
 from .records import RunRecord, RunRecords
 from .run import path_in_project
 from .statuses import CellError, EndedStatus, end_run
@@ -140,6 +140,73 @@ def _copy(source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(source.read_bytes())
 
+# %% ../../nbs/03_runs/28_execution.ipynb #45c17228
+def _claim(execution: Execution, job: Job, *, retake: bool, threads: int | None) -> None:
+    "Claim a job, and beat for it; its kernel is ended when somebody else ends the run."
+    home, kernels = execution.home, execution.kernels
+    kernels.begin(job.id)
+    try: claim(home, job.id, retake=retake, threads=threads, is_cancelled=kernels.is_cancelled(job.id))
+    except BaseException:
+        kernels.end(job.id)
+        raise
+    writer.start_heartbeat(home.store, job.id, on_gone=lambda: kernels.interrupt([job.id]))
+
+def _run_cells(
+    execution: Execution, job: Job, target: Path, *,
+    threads: int | None, part: Part | None, on_cell: OnCell = lambda cell, cells: None,
+) -> Outcome:
+    kernels = execution.kernels
+    outcome = execute_cells(
+        execution.home, job, target, threads=threads, on_cell=on_cell, part=part,
+        on_kernel=lambda kernel: kernels.started(job.id, kernel))
+    is_cancelled = outcome.error is not None and kernels.is_cancelled(job.id)
+    return Outcome(status="cancelled", error=outcome.error) if is_cancelled else outcome
+
+def _execute_part(execution: Execution, job: Job, *, threads: int | None, part: Part) -> Outcome:
+    _claim(execution, job, retake=False, threads=threads)
+    try: return _run_cells(execution, job, part_file(execution.home, job.id), threads=threads, part=part)
+    finally: execution.kernels.end(job.id)
+
+# %% ../../nbs/03_runs/28_execution.ipynb #ac058ba0
+def _execute(
+    execution: Execution, job: Job, *,
+    out: Path | None, on_cell: OnCell, retake: bool, threads: int | None, part: Part | None,
+) -> RunRecord:
+    home = execution.home
+    _claim(execution, job, retake=retake, threads=threads)
+    target, outcome = executed_file(home, job.id), Outcome(status="failed")
+    try: outcome = _run_cells(execution, job, target, threads=threads, part=part, on_cell=on_cell)
+    except (KeyboardInterrupt, SystemExit):
+        outcome = Outcome(status="cancelled")
+        raise
+    except Exception as error:
+        outcome = Outcome(status="failed", error=error_of(error))
+        raise
+    finally:
+        execution.kernels.end(job.id)
+        _finish(home, job.id, outcome)
+        execution.on_end(job.id)
+        if out and target.is_file(): _copy(target, Path(out))
+    if outcome.error: raise _failure(home, job, outcome.status, outcome.error)
+    return RunRecords(home)[job.id]
+
+# %% ../../nbs/03_runs/28_execution.ipynb #efc5677e
+def _fail(
+    execution: Execution, job: Job, error: CellError, *, status: EndedStatus, executed: str | None,
+) -> RunFailed:
+    if executed is not None: executed_file(execution.home, job.id).write_text(executed)
+    _finish(execution.home, job.id, Outcome(status=status, error=error))
+    execution.on_end(job.id)
+    return _failure(execution.home, job, status, error)
+
+def _note_end(execution: Execution, id: str) -> None:
+    writer.stop_heartbeat(id)
+    execution.on_end(id)
+
+def _cancel(home: Home, id: str) -> None:
+    writer.stop_heartbeat(id)
+    with home.store.write() as connection: end_run(connection, id, "cancelled")
+
 # %% ../../nbs/03_runs/28_execution.ipynb #f6f2b3da
 class Execution:
     "Prepares, executes and ends the runs of a workspace."
@@ -171,14 +238,14 @@ class Execution:
         on_cell: OnCell = lambda cell, cells: None,
         retake: bool = False,                        # also when another process had begun it and is gone
         threads: int | None = None,                  # that it may use
-        engine: EngineOptions | None = None,
+        part: Part | None = None,
     ) -> RunRecord:                                  # status `succeeded`
         "Execute a prepared job to its end; raise `RunFailed` when it does not succeed, or may not be executed."
-        return _execute(self, job, out=out, on_cell=on_cell, retake=retake, threads=threads, engine=engine)
+        return _execute(self, job, out=out, on_cell=on_cell, retake=retake, threads=threads, part=part)
 
-    def execute_part(self, job: Job, *, threads: int | None = None, engine: EngineOptions) -> Outcome:
+    def execute_part(self, job: Job, *, threads: int | None = None, part: Part) -> Outcome:
         "Execute some cells of a job, which `execute` or `fail` ends; their notebook is `part_file`."
-        return _execute_part(self, job, threads=threads, engine=engine)
+        return _execute_part(self, job, threads=threads, part=part)
 
     def reset_results(self, id: str) -> None:
         "Forget what a run at work has recorded so far."
@@ -207,69 +274,3 @@ class Execution:
     ) -> None:
         "End runs that other threads have at work here: they become `cancelled`, with the cells they had executed."
         self.kernels.interrupt(ids)
-
-# %% ../../nbs/03_runs/28_execution.ipynb #45c17228
-def _claim(execution: Execution, job: Job, *, retake: bool, threads: int | None) -> None:
-    "Claim a job, and beat for it; its kernel is ended when somebody else ends the run."
-    home, kernels = execution.home, execution.kernels
-    kernels.begin(job.id)
-    try: claim(home, job.id, retake=retake, threads=threads, is_cancelled=kernels.is_cancelled(job.id))
-    except BaseException:
-        kernels.end(job.id)
-        raise
-    writer.start_heartbeat(home.store, job.id, on_gone=lambda: kernels.interrupt([job.id]))
-
-def _run_cells(
-    execution: Execution, job: Job, target: Path, *,
-    threads: int | None, engine: EngineOptions | None, on_cell: OnCell = lambda cell, cells: None,
-) -> Outcome:
-    kernels = execution.kernels
-    outcome = execute_cells(
-        execution.home, job, target, threads=threads, on_cell=on_cell, engine=engine,
-        on_kernel=lambda kernel: kernels.started(job.id, kernel))
-    is_cancelled = outcome.error is not None and kernels.is_cancelled(job.id)
-    return Outcome(status="cancelled", error=outcome.error) if is_cancelled else outcome
-
-def _execute_part(execution: Execution, job: Job, *, threads: int | None, engine: EngineOptions) -> Outcome:
-    _claim(execution, job, retake=False, threads=threads)
-    try: return _run_cells(execution, job, part_file(execution.home, job.id), threads=threads, engine=engine)
-    finally: execution.kernels.end(job.id)
-
-# %% ../../nbs/03_runs/28_execution.ipynb #ac058ba0
-def _execute(
-    execution: Execution, job: Job, *,
-    out: Path | None, on_cell: OnCell, retake: bool, threads: int | None, engine: EngineOptions | None,
-) -> RunRecord:
-    home = execution.home
-    _claim(execution, job, retake=retake, threads=threads)
-    target, outcome = executed_file(home, job.id), Outcome(status="failed")
-    try: outcome = _run_cells(execution, job, target, threads=threads, engine=engine, on_cell=on_cell)
-    except (KeyboardInterrupt, SystemExit):
-        outcome = Outcome(status="cancelled")
-        raise
-    except Exception as error:
-        outcome = Outcome(status="failed", error=error_of(error))
-        raise
-    finally:
-        execution.kernels.end(job.id)
-        _finish(home, job.id, outcome)
-        execution.on_end(job.id)
-        if out and target.is_file(): _copy(target, Path(out))
-    if outcome.error: raise _failure(home, job, outcome.status, outcome.error)
-    return RunRecords(home)[job.id]
-
-def _fail(
-    execution: Execution, job: Job, error: CellError, *, status: EndedStatus, executed: str | None,
-) -> RunFailed:
-    if executed is not None: executed_file(execution.home, job.id).write_text(executed)
-    _finish(execution.home, job.id, Outcome(status=status, error=error))
-    execution.on_end(job.id)
-    return _failure(execution.home, job, status, error)
-
-def _note_end(execution: Execution, id: str) -> None:
-    writer.stop_heartbeat(id)
-    execution.on_end(id)
-
-def _cancel(home: Home, id: str) -> None:
-    writer.stop_heartbeat(id)
-    with home.store.write() as connection: end_run(connection, id, "cancelled")

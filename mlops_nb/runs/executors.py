@@ -16,19 +16,19 @@ from ..base.errors import BadParameter, NotFound, RunFailed
 from ..base.project import Home
 from .execution import Execution
 from .jobs import Job
-from .notebook_execution import EngineOptions, error_of
+from .notebook_execution import Part, error_of
 from .records import RunRecord, RunRecords
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 # %% auto #0
-__all__ = ['Ended', 'OnJob', 'Options', 'Executor', 'cores', 'Local', 'Dask', 'executor']
+__all__ = ['Ended', 'OnJob', 'PartOf', 'Executor', 'cores', 'Local', 'Dask', 'executor']
 
 # %% ../../nbs/03_runs/29_executors.ipynb #2e27e0cc
 Ended = RunRecord | RunFailed
 OnJob = Callable[[int, Ended | None], None]  # called with a job's position when it begins, with None, and when it ends
-Options = Callable[[int], EngineOptions]     # by position
+PartOf = Callable[[int], Part]               # what is executed of the job at a position
 
 class Executor(Protocol):
     "Brings prepared jobs to their end."
@@ -38,12 +38,12 @@ class Executor(Protocol):
         jobs: Sequence[Job],
         *,
         on_job: OnJob = ...,
-        options: Options = ...,  # only where the executor is in this process
-    ) -> list[Ended]:            # by position
+        part_of: PartOf = ...,  # only where the executor is in this process
+    ) -> list[Ended]:           # by position
         ...
 
 def _silent(position: int, ended: Ended | None) -> None: "Tells nobody."
-def _no_options(position: int) -> EngineOptions: return {}
+def _whole(position: int) -> Part: return {}
 
 # %% ../../nbs/03_runs/29_executors.ipynb #55099eb1
 _RUN_BYTES = 1 << 30
@@ -64,12 +64,12 @@ class Local:
         self.threads = max(1, cores() // self.jobs) if self.jobs > 1 else None  # one run at a time may have them all
 
     def execute(self,
-        execution: Execution, jobs: Sequence[Job], *, on_job: OnJob = _silent, options: Options = _no_options,
+        execution: Execution, jobs: Sequence[Job], *, on_job: OnJob = _silent, part_of: PartOf = _whole,
     ) -> list[Ended]:
         "See `Executor`; interrupted, the runs at work and those that wait are `cancelled`."
         def execute_one(position: int) -> Ended:
             on_job(position, None)
-            try: ended = execution.execute(jobs[position], threads=self.threads, engine=options(position))
+            try: ended = execution.execute(jobs[position], threads=self.threads, part=part_of(position))
             except RunFailed as failure: ended = failure
             on_job(position, ended)
             return ended
@@ -141,7 +141,7 @@ class Dask:
         self.address, self.timeout_s = address, timeout_s
 
     def execute(self,
-        execution: Execution, jobs: Sequence[Job], *, on_job: OnJob = _silent, options: Options = _no_options,
+        execution: Execution, jobs: Sequence[Job], *, on_job: OnJob = _silent, part_of: PartOf = _whole,
     ) -> list[Ended]:
         "See `Executor`; raise `NotFound` when the scheduler does not answer."
         with _dask_client(self.address, self.timeout_s) as client: return _on_workers(client, execution, jobs, on_job)

@@ -20,7 +20,7 @@ from .jobs import Job, RunOptions, notebook_of
 from .statuses import CellError, EndedStatus
 
 # %% auto #0
-__all__ = ['OnCell', 'Outcome', 'error_of', 'EngineOptions', 'execute_cells']
+__all__ = ['OnCell', 'Outcome', 'error_of', 'Part', 'execute_cells']
 
 # %% ../../nbs/03_runs/27_notebook_execution.ipynb #5ae4c9e5
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +73,9 @@ def _outcome_of(error: Exception, job: Job, watch: _Watch) -> Outcome:
             raise BadNotebook(f"{job.path}: {wants}; jupyter kernelspec list shows those that are") from error
     raise error
 
-# %% ../../nbs/03_runs/27_notebook_execution.ipynb #7e282bd3
-class EngineOptions(TypedDict, total=False):
-    "What a sweep asks of `kernels.WarmEngine`; a plain run asks for nothing."
+# %% ../../nbs/03_runs/27_notebook_execution.ipynb #b038cf7a
+class Part(TypedDict, total=False):
+    "Options of `WarmEngine`."
     address: str                     # of the kernel that holds what this one goes on from
     done: dict[int, dict[str, Any]]  # cells by position, as they came out elsewhere
     only: set[int]                   # positions of the cells to execute
@@ -83,6 +83,7 @@ class EngineOptions(TypedDict, total=False):
     note: dict[str, object]          # to keep in the notebook's metadata
     at_end: Callable[[Any], None]    # called with the engine's client when the cells have run
 
+# %% ../../nbs/03_runs/27_notebook_execution.ipynb #7e282bd3
 _cells_log = logging.getLogger(f"{__name__}.cells")
 _cells_log.setLevel(logging.CRITICAL)
 
@@ -94,7 +95,7 @@ def execute_cells(
     threads: int | None = None,         # that the kernel may use; as many as it likes when not given
     on_cell: OnCell = lambda cell, cells: None,
     on_kernel: Callable[[Any], None] = lambda client: None,  # called with the engine's client when the kernel is there
-    engine: EngineOptions | None = None,
+    part: Part | None = None,
 ) -> Outcome:
     "Let papermill execute the cells of a job; raise `BadNotebook` when its kernel is not installed here."
     from papermill import execute_notebook
@@ -108,6 +109,6 @@ def execute_cells(
                 str(notebook_of(home, job)), f"{WHOLE}{target}", job.params, engine_name=WarmEngine.name,
                 progress_bar=False, log=_cells_log, environment=environment, folder=str(home.root), on_cell=watch,
                 on_kernel=on_kernel, secrets=job.secrets, warm=options.kernel == "warm",
-                execution_timeout=options.timeout_s, run_timeout=options.run_timeout_s, **(engine or {}))
+                execution_timeout=options.timeout_s, run_timeout=options.run_timeout_s, **(part or {}))
     except Exception as error: return _outcome_of(error, job, watch)
     return Outcome(status="succeeded")

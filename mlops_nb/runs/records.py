@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% auto #0
-__all__ = ['REPRODUCES', 'RunRecord', 'read_runs', 'mark_lost', 'LoggedValue', 'RunRecords', 'search_runs']
+__all__ = ['REPRODUCES', 'RunRecord', 'read_runs', 'mark_lost', 'search_runs', 'LoggedValue', 'RunRecords']
 
 # %% ../../nbs/03_runs/24_records.ipynb #5c2ed077
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +152,46 @@ def _keep_executed(home: Home, id: str) -> str | None:
         if file.is_file(): return home.artifacts.put(file)
     return None
 
+# %% ../../nbs/03_runs/24_records.ipynb #2bf15fee
+_COMMON = 2000  # runs that meet a condition, from which on it is asked of each; see `run_queries`
+
+def _pick(home: Home, reference: str) -> RunRecord:
+    "The one run whose identifier begins so; raise `NotFound` when there is none, or more than one."
+    begins = db.runs.c.id >= reference, db.runs.c.id < reference + "~"
+    runs = read_runs(home, sa.select(db.runs).where(*begins).limit(2)) if reference else []
+    if len(runs) == 1: return runs[0]
+    if runs: raise NotFound(f"{reference!r} begins the names of several runs: write more of it")
+    raise NotFound(f"there is no run {reference!r}: mlops-nb runs ls lists them")
+
+def search_runs(
+    home: Home,
+    conditions: Sequence[Condition],
+    *,
+    order_by: str = "-id",
+    limit: int | None = None,
+) -> Listing[RunRecord]:
+    "The runs that meet every condition; see `RunRecords.search`."
+    mark_lost(home)
+    def is_common(query: sa.Select[Any]) -> bool: return len(home.store.rows(query.limit(_COMMON))) == _COMMON
+    clauses = [translate(condition, is_common) for condition in conditions]
+    runs: Listing[RunRecord] = Listing()
+    for query in ordered(clauses, order_by):
+        wanted = None if limit is None else limit - len(runs)
+        if wanted != 0: runs.extend(read_runs(home, query.limit(wanted)))
+    return runs
+
+# %% ../../nbs/03_runs/24_records.ipynb #6f9cf84d
+class LoggedValue(NamedTuple):
+    "One value that a run logged."
+    name: str
+    step: int
+    value: float
+
+def _history(home: Home, id: str) -> list[LoggedValue]:
+    writer.flush(home.store.url)
+    rows = home.store.rows(sa.select(db.metric_history).filter_by(run_id=id).order_by(db.metric_history.c.id))
+    return [LoggedValue(row["name"], row["step"], row["value"]) for row in rows]
+
 # %% ../../nbs/03_runs/24_records.ipynb #44b23d4c
 def _compare(
     runs: Iterable[RunRecord],
@@ -165,12 +205,6 @@ def _compare(
 
 def _prefixed(kind: str, values: Mapping[str, object]) -> dict[str, object]:
     return {f"{kind}.{name}": value for name, value in values.items()}
-
-class LoggedValue(NamedTuple):
-    "One value that a run logged."
-    name: str
-    step: int
-    value: float
 
 # %% ../../nbs/03_runs/24_records.ipynb #a36880eb
 class RunRecords(Collection[RunRecord]):
@@ -214,38 +248,7 @@ class RunRecords(Collection[RunRecord]):
     def _repr_html_(self) -> str: return _page(self.search(limit=_PAGE))
 
 # %% ../../nbs/03_runs/24_records.ipynb #72844871
-_COMMON = 2000  # runs that meet a condition, from which on it is asked of each; see `run_queries`
-_PAGE = 100     # runs that a notebook shows of all
-
-def _pick(home: Home, reference: str) -> RunRecord:
-    "The one run whose identifier begins so; raise `NotFound` when there is none, or more than one."
-    begins = db.runs.c.id >= reference, db.runs.c.id < reference + "~"
-    runs = read_runs(home, sa.select(db.runs).where(*begins).limit(2)) if reference else []
-    if len(runs) == 1: return runs[0]
-    if runs: raise NotFound(f"{reference!r} begins the names of several runs: write more of it")
-    raise NotFound(f"there is no run {reference!r}: mlops-nb runs ls lists them")
-
-def search_runs(
-    home: Home,
-    conditions: Sequence[Condition],
-    *,
-    order_by: str = "-id",
-    limit: int | None = None,
-) -> Listing[RunRecord]:
-    "The runs that meet every condition; see `RunRecords.search`."
-    mark_lost(home)
-    def is_common(query: sa.Select[Any]) -> bool: return len(home.store.rows(query.limit(_COMMON))) == _COMMON
-    clauses = [translate(condition, is_common) for condition in conditions]
-    runs: Listing[RunRecord] = Listing()
-    for query in ordered(clauses, order_by):
-        wanted = None if limit is None else limit - len(runs)
-        if wanted != 0: runs.extend(read_runs(home, query.limit(wanted)))
-    return runs
-
-def _history(home: Home, id: str) -> list[LoggedValue]:
-    writer.flush(home.store.url)
-    rows = home.store.rows(sa.select(db.metric_history).filter_by(run_id=id).order_by(db.metric_history.c.id))
-    return [LoggedValue(row["name"], row["step"], row["value"]) for row in rows]
+_PAGE = 100  # runs that a notebook shows of all
 
 def _page(latest: Listing[RunRecord]) -> str:
     older = "<p>and older ones: <code>search</code> finds them</p>" if len(latest) == _PAGE else ""

@@ -64,6 +64,13 @@ def _pinned(home: Home, run: RunRecord, reference: str) -> str:
     rows = home.store.rows(read)
     return f"{wanted.name}@{rows[0]['version']}" if rows else reference
 
+def _use(run: Run, what: Any) -> Any:
+    from mlops_nb.data.datasets import Datasets
+    version = Datasets(run.home)[_pinned(run.home, run.record, what)] if isinstance(what, str) else what
+    asked = what if isinstance(what, str) else None
+    with run.home.store.write() as connection: note_input(connection, run.id, version, asked=asked)
+    return version
+
 # %% ../../nbs/03_runs/25_run.ipynb #0ca8f3f0
 class _Steps:
     "Counts the values of each metric that are logged without a step."
@@ -87,6 +94,13 @@ def _is_finite(value: Any) -> bool:
     try: return math.isfinite(float(value))
     except (TypeError, ValueError): return False
 
+def _log(run: Run, values: Mapping[str, float], step: int | None, steps: _Steps) -> None:
+    id, moment = run.id, iso(now())
+    rows: list[LoggedRow] = [
+        {"run_id": id, "name": name, "step": steps.next(name, step), "value": value, "time": moment}
+        for name, value in _finite(values).items()]
+    if rows: writer.enqueue(run.home, logged=rows)
+
 # %% ../../nbs/03_runs/25_run.ipynb #18996a92
 def _as_stored(content: object) -> bytes | Path:
     if isinstance(content, bytes | Path): return content
@@ -96,6 +110,24 @@ def _as_stored(content: object) -> bytes | Path:
     if to_parquet is not None: return to_parquet(compression="zstd")
     kinds = "bytes, text, a Path, a dictionary, a list or a DataFrame"
     raise BadParameter(f"a {type(content).__name__} cannot be saved: give {kinds}")
+
+def _save(run: Run, name: str, content: bytes | Path) -> str:
+    key = run.home.artifacts.put(content)
+    size = content.stat().st_size if isinstance(content, Path) else len(content)
+    with run.home.store.write() as connection: note_output(connection, run.id, name=name, digest=key, size=size)
+    return key
+
+# %% ../../nbs/03_runs/25_run.ipynb #f9c40f41
+def _tag(run: Run, tags: dict[str, str]) -> None:
+    with run.home.store.write() as connection:
+        earlier = connection.execute(sa.select(db.runs.c.tags).filter_by(id=run.id)).scalar_one()
+        connection.execute(sa.update(db.runs).filter_by(id=run.id).values(tags=earlier | tags))
+
+def _end(run: Run, status: EndedStatus) -> None:
+    if status not in ENDED: raise BadParameter(f"a run ends as one of {', '.join(ENDED)}, not as {status!r}")
+    writer.stop_heartbeat(run.id)
+    end = RunEnd(id=run.id, status=status, ended=iso(now()), error=None, executed=None)
+    writer.enqueue(run.home, ended=[end])
 
 # %% ../../nbs/03_runs/25_run.ipynb #dc9a73c8
 class Run:
@@ -149,38 +181,6 @@ class Run:
     def __repr__(self) -> str: return f"Run({self.id!r})"
 
     def _repr_html_(self) -> str: return self.record._repr_html_()
-
-# %% ../../nbs/03_runs/25_run.ipynb #5a59aeb2
-def _use(run: Run, what: Any) -> Any:
-    from mlops_nb.data.datasets import Datasets
-    version = Datasets(run.home)[_pinned(run.home, run.record, what)] if isinstance(what, str) else what
-    asked = what if isinstance(what, str) else None
-    with run.home.store.write() as connection: note_input(connection, run.id, version, asked=asked)
-    return version
-
-def _log(run: Run, values: Mapping[str, float], step: int | None, steps: _Steps) -> None:
-    id, moment = run.id, iso(now())
-    rows: list[LoggedRow] = [
-        {"run_id": id, "name": name, "step": steps.next(name, step), "value": value, "time": moment}
-        for name, value in _finite(values).items()]
-    if rows: writer.enqueue(run.home, logged=rows)
-
-def _save(run: Run, name: str, content: bytes | Path) -> str:
-    key = run.home.artifacts.put(content)
-    size = content.stat().st_size if isinstance(content, Path) else len(content)
-    with run.home.store.write() as connection: note_output(connection, run.id, name=name, digest=key, size=size)
-    return key
-
-def _tag(run: Run, tags: dict[str, str]) -> None:
-    with run.home.store.write() as connection:
-        earlier = connection.execute(sa.select(db.runs.c.tags).filter_by(id=run.id)).scalar_one()
-        connection.execute(sa.update(db.runs).filter_by(id=run.id).values(tags=earlier | tags))
-
-def _end(run: Run, status: EndedStatus) -> None:
-    if status not in ENDED: raise BadParameter(f"a run ends as one of {', '.join(ENDED)}, not as {status!r}")
-    writer.stop_heartbeat(run.id)
-    end = RunEnd(id=run.id, status=status, ended=iso(now()), error=None, executed=None)
-    writer.enqueue(run.home, ended=[end])
 
 # %% ../../nbs/03_runs/25_run.ipynb #c3599814
 def begin_run(

@@ -24,6 +24,26 @@ from .sweeps import OnPoint, sweep
 # %% auto #0
 __all__ = ['HowToRun', 'Runs']
 
+# %% ../../nbs/03_runs/32_runs.ipynb #80e32e3b
+def _run(
+    execution: Execution, notebook: str | Path, params: Mapping[str, object] | None, *,
+    step: str | None, tags: Mapping[str, str] | None, out: Path | None, on_cell: OnCell, options: RunOptions,
+) -> RunRecord:
+    if options.kernel == "warm": execution.prewarm(notebook)
+    job = execution.prepare(notebook, params, step=step, tags=tags, options=options)
+    return execution.execute(job, out=out, on_cell=on_cell)
+
+def _source(home: Home, run: RunRecord) -> Path:
+    if run.source: return source_file(home, run.notebook, run.source)
+    raise NotFound(f"run {run.id} recorded no notebook: it was begun in a kernel that is no notebook's")
+
+# %% ../../nbs/03_runs/32_runs.ipynb #24e4675a
+def _taken(home: Home, step: str, notebook: str | Path, params: Mapping[str, object]) -> RunRecord | None:
+    parsed = read_notebook(Path(notebook))
+    wanted, source = recorded(parsed, check(parsed, {**params})), digest(Path(notebook))
+    succeeded = search_runs(home, [equals("step", step), equals("status", "succeeded")])
+    return next((run for run in succeeded if (run.source, run.params) == (source, wanted)), None)
+
 # %% ../../nbs/03_runs/32_runs.ipynb #41c626db
 class HowToRun(TypedDict, total=False):
     "What `Runs.run` takes besides a notebook, its parameters and a step."
@@ -93,22 +113,3 @@ class Runs(RunRecords):
     def source(self, run: RunRecord) -> Path:
         "The notebook of a run as it was given, under its own name; raise `NotFound` when it recorded none."
         return _source(self.home, run)
-
-# %% ../../nbs/03_runs/32_runs.ipynb #65dbad75
-def _run(
-    execution: Execution, notebook: str | Path, params: Mapping[str, object] | None, *,
-    step: str | None, tags: Mapping[str, str] | None, out: Path | None, on_cell: OnCell, options: RunOptions,
-) -> RunRecord:
-    if options.kernel == "warm": execution.prewarm(notebook)
-    job = execution.prepare(notebook, params, step=step, tags=tags, options=options)
-    return execution.execute(job, out=out, on_cell=on_cell)
-
-def _taken(home: Home, step: str, notebook: str | Path, params: Mapping[str, object]) -> RunRecord | None:
-    parsed = read_notebook(Path(notebook))
-    wanted, source = recorded(parsed, check(parsed, {**params})), digest(Path(notebook))
-    succeeded = search_runs(home, [equals("step", step), equals("status", "succeeded")])
-    return next((run for run in succeeded if (run.source, run.params) == (source, wanted)), None)
-
-def _source(home: Home, run: RunRecord) -> Path:
-    if run.source: return source_file(home, run.notebook, run.source)
-    raise NotFound(f"run {run.id} recorded no notebook: it was begun in a kernel that is no notebook's")

@@ -14,9 +14,9 @@ from typing import Any
 
 from .cell_analysis import Plan, plan
 from .execution import Execution, copy_results, part_file
-from .executors import Ended, Local, OnJob, Options
+from .executors import Ended, Local, OnJob, PartOf
 from .jobs import Job
-from .notebook_execution import EngineOptions
+from .notebook_execution import Part
 from .statuses import CellError, EndedStatus
 
 # %% auto #0
@@ -58,21 +58,21 @@ def _parameterized(notebook: Path, point: Mapping[str, object]) -> list[Any]:
 def _source(cell: Any) -> str | None: return cell.source if cell.cell_type == "code" else None
 
 # %% ../../nbs/03_runs/30_shared_cells.ipynb #fa93a976
-def _options_of_points(
+def _parts(
     notebook: Any,            # as the kernel that runs the shared cells has executed it
     address: str,             # of that kernel
     sharing: Sharing,
     note: dict[str, object],
-) -> Options:
+) -> PartOf:
     done = {
         position: _as_plain(notebook.cells[position], is_shared=position not in sharing.setting)
         for position in sharing.plan.once}
-    def options(position: int) -> EngineOptions:
+    def part_of(position: int) -> Part:
         injected = done[sharing.injected] | {"source": sharing.settings[position]}
-        return EngineOptions(
+        return Part(
             address=address, done=done | {sharing.injected: injected}, only=set(sharing.plan.again),
             before=sharing.resets[position], note=note)
-    return options
+    return part_of
 
 def _as_plain(cell: Any, *, is_shared: bool) -> dict[str, Any]:
     "A copy of a cell, marked where it is shared."
@@ -101,14 +101,14 @@ def execute_sharing(
             if address:
                 copy_results(execution.home, first.id, others)
                 note = {"run": first.id, "sweep": sweep, "points": len(jobs), "drawn": list(sharing.plan.drawn)}
-                options = _options_of_points(client.nb, address, sharing, note)
-                ended.extend(executor.execute(execution, jobs, on_job=on_job, options=options))
+                part_of = _parts(client.nb, address, sharing, note)
+                ended.extend(executor.execute(execution, jobs, on_job=on_job, part_of=part_of))
         if address: return
         _log.warning("the points run separately, because the kernel cannot be forked: %s", reason)
         execution.reset_results(first.id)
         ended.extend(executor.execute(execution, jobs, on_job=on_job))
-    engine = EngineOptions(only=set(sharing.plan.once), at_end=go_on)
-    outcome = execution.execute_part(first, threads=executor.threads, engine=engine)
+    part = Part(only=set(sharing.plan.once), at_end=go_on)
+    outcome = execution.execute_part(first, threads=executor.threads, part=part)
     if outcome.error is None: return ended
     copy_results(execution.home, first.id, others)
     return _fail_all(execution, jobs, sharing, error=outcome.error, status=outcome.status)

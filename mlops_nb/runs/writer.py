@@ -27,8 +27,8 @@ from .environment import environment_artifact
 from .statuses import BEAT_S, CellError, EndedStatus, end_run
 
 # %% auto #0
-__all__ = ['LoggedRow', 'RunEnd', 'Batch', 'write_batch', 'enqueue', 'flush', 'start_heartbeat', 'stop_heartbeat',
-           'ensure_thread']
+__all__ = ['LoggedRow', 'RunEnd', 'Batch', 'write_batch', 'flush', 'ensure_thread', 'enqueue', 'start_heartbeat',
+           'stop_heartbeat']
 
 # %% ../../nbs/03_runs/22_writer.ipynb #350cf01a
 class LoggedRow(TypedDict):
@@ -118,23 +118,6 @@ def _in_child() -> None:
 os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
 
 # %% ../../nbs/03_runs/22_writer.ipynb #e027a2db
-def enqueue(
-    home: Home,
-    *,
-    began: Iterable[str] = (),
-    logged: Iterable[LoggedRow] = (),
-    ended: Iterable[RunEnd] = (),
-) -> None:
-    "Buffer what is to be written soon."
-    with _state.lock:
-        batch = _state.batches.get(home)
-        if batch is None: batch = _state.batches[home] = Batch()
-        batch.began.extend(began)
-        batch.logged.extend(logged)
-        batch.ended.extend(ended)
-        ensure_thread()
-    if not _state.wake.is_set(): _state.wake.set()  # the thread clears it before it looks what there is
-
 def flush(
     url: str | None = None,  # of a store; all stores when not given
 ) -> None:
@@ -159,20 +142,6 @@ def _put_back(batches: dict[Home, Batch]) -> None:
             _state.batches[home] = batch
 
 # %% ../../nbs/03_runs/22_writer.ipynb #495dcf77
-def start_heartbeat(
-    store: Store,
-    id: str,
-    *,
-    on_gone: Callable[[], None] = lambda: None,  # called, in the writer's thread, when somebody else has ended the run
-) -> None:
-    "Beat for a run from now on."
-    with _state.lock:
-        _state.beating[id] = _Heartbeat(store, on_gone)
-        ensure_thread()
-
-def stop_heartbeat(id: str) -> None:
-    with _state.lock: _state.beating.pop(id, None)
-
 def _beat() -> None:
     with _state.lock: beating = list(_state.beating.items())
     for id, heartbeat in beating:
@@ -215,3 +184,35 @@ def _work(state: _State) -> None:
 
 atexit.register(flush)
 forks.before_serving.append(flush)
+
+# %% ../../nbs/03_runs/22_writer.ipynb #ec04f03e
+def enqueue(
+    home: Home,
+    *,
+    began: Iterable[str] = (),
+    logged: Iterable[LoggedRow] = (),
+    ended: Iterable[RunEnd] = (),
+) -> None:
+    "Buffer what is to be written soon."
+    with _state.lock:
+        batch = _state.batches.get(home)
+        if batch is None: batch = _state.batches[home] = Batch()
+        batch.began.extend(began)
+        batch.logged.extend(logged)
+        batch.ended.extend(ended)
+        ensure_thread()
+    if not _state.wake.is_set(): _state.wake.set()  # the thread clears it before it looks what there is
+
+def start_heartbeat(
+    store: Store,
+    id: str,
+    *,
+    on_gone: Callable[[], None] = lambda: None,  # called, in the writer's thread, when somebody else has ended the run
+) -> None:
+    "Beat for a run from now on."
+    with _state.lock:
+        _state.beating[id] = _Heartbeat(store, on_gone)
+        ensure_thread()
+
+def stop_heartbeat(id: str) -> None:
+    with _state.lock: _state.beating.pop(id, None)

@@ -10,8 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 import sqlalchemy as sa
-from runs_support import NotebookWriter, printed, processes_below
-from support import wait_for
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base import schema as db
@@ -19,6 +17,8 @@ from mlops_nb.base.errors import NotFound, RunFailed
 from mlops_nb.runs.executors import Dask, Ended
 from mlops_nb.runs.parameters import SECRET
 from mlops_nb.runs.records import RunRecord
+from runs_support import NotebookWriter, printed, processes_below
+from support import wait_for
 
 pytestmark = [pytest.mark.dask, pytest.mark.slow]
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from runs_support import NotebookWriter, executed_cells, printed
-from support import wait_for
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base import schema as db
@@ -21,6 +19,8 @@ from mlops_nb.runs import writer
 from mlops_nb.runs.execution import RETAKEN, Execution, claim
 from mlops_nb.runs.notebook_execution import error_of
 from mlops_nb.runs.run import Run
+from runs_support import NotebookWriter, executed_cells, printed
+from support import wait_for
 
 WAITS = "print('one')", "open('here', 'w').close()\nimport threading; threading.Event().wait(120)", "print('never')"
 
@@ -201,7 +201,7 @@ def test_part_of_a_notebook_is_executed_and_the_whole_after_it(
 ) -> None:
     "One run, claimed by one process in two parts; it ends with the second."
     job = execution.prepare(write_notebook("a.ipynb", "print('one')", "print('two')"))
-    part = execution.execute_part(job, threads=1, engine={"only": {0}})
+    part = execution.execute_part(job, threads=1, part={"only": {0}})
     assert part.status == "succeeded" and ws.runs[job.id].status == "running"
     run = execution.execute(job, threads=1)
     assert run.status == "succeeded" and run.tags == {"threads": "1"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runs_support import NotebookWriter
-from support import wait_for
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import BadParameter, RunFailed
 from mlops_nb.runs.executors import Dask, Ended, Local, cores, executor
 from mlops_nb.runs.records import RunRecord
+from runs_support import NotebookWriter
+from support import wait_for
 
 
 def test_side_by_side_runs_share_the_cores(ws: Workspace, write_notebook: NotebookWriter) -> None:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from runs_support import NotebookWriter, executed_cells, processes_below
-from support import command, wait_for
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import RunFailed
@@ -18,6 +16,8 @@ from mlops_nb.runs.executors import Ended, Local
 from mlops_nb.runs.fork_server import cool
 from mlops_nb.runs.jobs import RunOptions
 from mlops_nb.runs.statuses import RunStatus
+from runs_support import NotebookWriter, executed_cells, processes_below
+from support import command, wait_for
 
 FIRST = "from mlops_nb import current_run\ncurrent_run().log(n=n); print('begun', n)"
 LIMIT_S = {"warm": 2, "fresh": 10}  # a fresh kernel is seconds away from its first cell when the machine is busy

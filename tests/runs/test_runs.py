@@ -11,14 +11,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from runs_support import NotebookWriter, is_alive, printed, processes_below
-from support import start, wait_for
 
 from mlops_nb.app.workspace import Workspace, workflow
 from mlops_nb.base.errors import BadNotebook, BadParameter, NotFound, RunFailed
 from mlops_nb.runs.fork_server import cool
 from mlops_nb.runs.jobs import KernelKind
 from mlops_nb.runs.run import begin_run
+from runs_support import NotebookWriter, is_alive, printed, processes_below
+from support import start, wait_for
 
 
 def test_notebook_that_raises_keeps_its_executed_cells(ws: Workspace, write_notebook: NotebookWriter) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 import nbformat
 import pandas as pd
 import pytest
-from runs_support import NotebookWriter, executed_cells, is_alive, processes_below
-from support import start, wait_for
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import BadParameter, RunFailed
 from mlops_nb.runs.executors import Ended
 from mlops_nb.runs.records import RunRecord
 from mlops_nb.runs.sweeps import SWEEP, parallel_coordinates, values
+from runs_support import NotebookWriter, executed_cells, is_alive, processes_below
+from support import start, wait_for
 
 PARAMETERS = "rate: float = 0.1  # shrinkage\nrows: int = 5"
 LOG_RATE = "from mlops_nb import current_run\ncurrent_run().log(rate=rate)"

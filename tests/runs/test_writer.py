@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from support import wait_for
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base import schema as db
@@ -21,6 +20,7 @@ from mlops_nb.runs.records import RunRecords
 from mlops_nb.runs.run import begin_run
 from mlops_nb.runs.statuses import end_run
 from mlops_nb.runs.writer import Batch
+from support import wait_for
 
 
 @pytest.fixture
