@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlops_nb.pipelines.pipelines import Pipelines
     from mlops_nb.data.profiles import Comparison
     from mlops_nb.registry.registry import Models
+    from mlops_nb.runs.execution import Execution
     from mlops_nb.runs.runs import Runs
     from mlops_nb.serving.batches import Batches
     from mlops_nb.runs.wandb_mirror import Mirror, MirroredRun
@@ -57,19 +58,25 @@ class Workspace(Home):
         return Features(self, self._find)
 
     def _find(self, what: str|object) -> object:
-        from mlops_nb.runs.runs import Run
+        from mlops_nb.runs.run import Run
         if os.environ.get("MLOPS_RUN"): return Run(self, os.environ["MLOPS_RUN"]).use(what)
         return self.datasets[what] if isinstance(what, str) else what
 
     @cached_property
+    def execution(self) -> Execution:
+        "How runs are executed here; for executors, pipelines and studies."
+        from mlops_nb.runs.execution import Execution
+        return Execution(self, on_end=self.mirror.add)
+
+    @cached_property
     def runs(self) -> Runs:
         from mlops_nb.runs.runs import Runs
-        return Runs(self, on_end=self.mirror.add)
+        return Runs(self.execution)
 
     @cached_property
     def pipelines(self) -> Pipelines:
         from mlops_nb.pipelines.pipelines import Pipelines
-        return Pipelines(self.runs, self.notebook)
+        return Pipelines(self.execution, self.notebook)
 
     def notebook(self, name: str|Path) -> Path:
         "A notebook by its path, from the working directory or the project folder; or by its bare name: the project's own, or one that the package ships."
@@ -109,7 +116,7 @@ class Workspace(Home):
     @cached_property
     def studies(self) -> Studies:
         from mlops_nb.models.tuning import Studies
-        return Studies(self.runs)
+        return Studies(self.execution)
 
     @cached_property
     def models(self) -> Models:

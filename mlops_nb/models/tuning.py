@@ -12,10 +12,11 @@ from fastcore.basics import patch
 
 from ..base.errors import BadParameter, NotFound, RunFailed
 from ..base.references import check_name
+from ..runs.execution import Execution
 from ..runs.executors import Executor, Local
+from ..runs.jobs import RunOptions
 from ..runs.parameters import check, parameters, read_notebook
-from ..runs.records import RunRecord
-from ..runs.runs import Runs
+from ..runs.records import RunRecord, RunRecords
 from .training import TrainingData
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ['STUDY', 'Studies', 'distribution', 'tune', 'best_params']
 class Studies:
     "The Optuna studies of a workspace."
 
-    def __init__(self, runs: Runs): self._runs, self._store = runs, runs.home.store
+    def __init__(self, execution: Execution): self._execution, self._runs, self._store = execution, RunRecords(execution.home), execution.home.store
 
     def _storage(self) -> "optuna.storages.RDBStorage":
         import optuna
@@ -98,11 +99,11 @@ def optimize(self: Studies,
     self._check(path, space, fixed or {})
     study, executor = self.open(name, direction), executor or Local(jobs)
     if study.direction.name.lower() != direction: raise BadParameter(f"study {name} is to {study.direction.name.lower()}, not to {direction}: give another name")
-    if kernel == "warm" and isinstance(executor, Local): self._runs.expect(path, executor.threads)
+    if kernel == "warm" and isinstance(executor, Local): self._execution.prewarm(path, threads=executor.threads)
     at_once, failures = jobs or getattr(executor, "jobs", _AT_ONCE), []
     while (todo := n_trials - len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))) > 0 and len(failures) < n_trials:
         study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
-        failures += self._round(study, path, space, metric, fixed or {}, min(todo, at_once), executor, dict(timeout_s=timeout_s, run_timeout_s=run_timeout_s, kernel=kernel), on_trial)
+        failures += self._round(study, path, space, metric, fixed or {}, min(todo, at_once), executor, RunOptions(timeout_s=timeout_s, run_timeout_s=run_timeout_s, kernel=kernel), on_trial)
     if not study.get_trials(states=[optuna.trial.TrialState.COMPLETE]): raise RunFailed(f"none of {len(failures)} trials of study {name} succeeded; the last: {failures[-1]}")
     return self._runs[study.best_trial.user_attrs["run"]]
 
@@ -117,16 +118,16 @@ def _check(self: Studies, path: Path, space: dict, fixed: dict) -> None:
         for value in getattr(found, "choices", None) or (found.low, found.high): check(parsed, fixed | {key: value}, later=space.keys() - {key})
 
 @patch
-def _round(self: Studies, study: "optuna.Study", path: Path, space: dict, metric: str, fixed: dict, number: int, executor: Executor, how: dict, on_trial: Callable) -> list[RunFailed]:
+def _round(self: Studies, study: "optuna.Study", path: Path, space: dict, metric: str, fixed: dict, number: int, executor: Executor, options: RunOptions, on_trial: Callable) -> list[RunFailed]:
     "Ask for trials, carry them out, tell what came of them; return what failed."
     from optuna.trial import TrialState
     failed, trials = [], []
     try:
         try: trials = [study.ask(space) for _ in range(number)]
         except ValueError as error: raise BadParameter(f"study {study.study_name} was begun with another space ({error}): give another name") from None
-        jobs = [self._runs.prepare(path, fixed | trial.params, tags={STUDY: study.study_name, "trial": str(trial.number)}, **how) for trial in trials]
+        jobs = [self._execution.prepare(path, fixed | trial.params, tags={STUDY: study.study_name, "trial": str(trial.number)}, options=options) for trial in trials]
         for trial, job in zip(trials, jobs): trial.set_user_attr("run", job.id)
-        for trial, ended in zip(list(trials), executor.carry_out(self._runs, jobs)):
+        for trial, ended in zip(list(trials), executor.execute(self._execution, jobs)):
             value = None if isinstance(ended, RunFailed) else ended.metrics.get(metric)
             trials.remove(trial)
             study.tell(trial, value, state=TrialState.FAIL if value is None else TrialState.COMPLETE)

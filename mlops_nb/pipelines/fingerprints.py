@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Iterable, Iterator
 
 from ..base.core import digest
 from ..runs.parameters import recorded
-from ..runs.runs import environment
+from ..runs.environment import environment
 
 if TYPE_CHECKING: from nbformat import NotebookNode
 

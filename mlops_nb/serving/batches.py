@@ -22,7 +22,7 @@ from ..features.transforms import JoinedTables
 from ..base.project import Home
 from ..data.profiles import Profile, profile
 from ..promotion.policies import Models
-from ..runs.runs import Run
+from ..runs.run import Run
 
 # %% auto #0
 __all__ = ['Scorer', 'beside', 'score', 'Batch', 'Batches']

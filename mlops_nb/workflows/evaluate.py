@@ -12,7 +12,7 @@ from ..base.errors import NotFound
 from ..data.splits import holdout_mask
 from ..models.evaluation import CONFIDENCE, calibration, compare, evaluate
 from ..registry.registry import ModelVersion
-from ..runs.runs import Run
+from ..runs.run import Run
 from ..serving.batches import Scorer
 from ..models.training import Model
 from ..app.workspace import Workspace

@@ -6,7 +6,6 @@ import pytest
 
 from support import start, wait_for
 from mlops_nb.base.errors import BadParameter, RunFailed
-from mlops_nb.runs.sweeps import sweep
 
 PARAMETERS = "x: float  # in [-5, 5]\nkind: str = 'a'  # in {a, b}\nleaves: int = 8"
 HEIGHT = "from mlops_nb import current_run\ncurrent_run().log(height=(x - 2) ** 2 + (kind == 'b') + leaves / 100)"
@@ -89,5 +88,5 @@ def test_tune_by_hand(cli, cli_json, write_notebook):
 
 def test_sweep_over_a_parameter_that_has_no_default(ws, cli, write_notebook):
     notebook = write_notebook("bowl.ipynb", HEIGHT, parameters=PARAMETERS)
-    assert [run.params["x"] for run in sweep(ws.runs, notebook, {"x": [1.0, 2.0]})] == [1, 2]
+    assert [run.params["x"] for run in ws.runs.sweep(notebook, {"x": [1.0, 2.0]})] == [1, 2]
     assert cli("sweep", "bowl.ipynb", "--over", "x=1,2").returncode == 0

@@ -5,7 +5,6 @@ import pytest
 
 from mlops_nb.base.errors import BadParameter, RunFailed
 from mlops_nb.runs.parameters import SECRET
-from mlops_nb.runs.sweeps import sweep
 
 VALUE = "pa'ss\n\"wörd & <b>"
 DECLARED = "from mlops_nb import Secret\ntoken: Secret = ''\nrate: float = 0.1"
@@ -39,10 +38,10 @@ def test_secret_in_an_error_is_in_no_message(ws, write_notebook):
 
 def test_secret_of_a_sweep_reaches_every_point(ws, write_notebook):
     notebook = write_notebook("a.ipynb", *TELLING, parameters=DECLARED)
-    ended = sweep(ws.runs, notebook, {"rate": [0.1, 0.2, 0.3]}, {"token": VALUE}, jobs=1)
+    ended = ws.runs.sweep(notebook, {"rate": [0.1, 0.2, 0.3]}, fixed={"token": VALUE}, jobs=1)
     assert [(run.status, run.params["token"]) for run in ended] == [("succeeded", SECRET)] * 3
     assert in_files(ws.root) == []
-    with pytest.raises(BadParameter, match="token is a secret"): sweep(ws.runs, notebook, {"token": ["a", "b"]})
+    with pytest.raises(BadParameter, match="token is a secret"): ws.runs.sweep(notebook, {"token": ["a", "b"]})
 
 
 def test_secret_from_the_environment_by_hand(cli, ws, write_notebook, monkeypatch):
