@@ -13,7 +13,9 @@ from fastcore.basics import patch
 from ..base.errors import BadParameter, NotFound, RunFailed
 from ..base.references import check_name
 from ..runs.executors import Executor, Local
-from ..runs.parameters import check, parameters, read_notebook
+from ..runs.notebooks import read_notebook
+from ..runs.parameter_values import check
+from ..runs.parameters import parameters
 from ..runs.records import RunRecord
 from ..runs.runs import Runs
 from .training import TrainingData

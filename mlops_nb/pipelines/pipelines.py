@@ -25,7 +25,8 @@ from ..runs.executors import Executor, Local
 from .fingerprints import difference, fingerprint_parts, texts
 from .steps import Output, Pipeline, Step, StepRun, fill, promised, state_word, svg
 from ..base.project import Home
-from ..runs.parameters import check, read_notebook, recorded
+from ..runs.notebooks import read_notebook
+from ..runs.parameter_values import check, recorded
 from ..runs.records import LOST_S, RunRecord, _gone
 from ..runs.runs import RETAKEN, THREADS, Runs
 from ..base.store import lock

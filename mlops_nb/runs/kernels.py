@@ -35,7 +35,7 @@ from traitlets import List, Unicode
 
 from ..base.errors import NotFound
 from .forks import receive
-from .parameters import SECRET
+from .parameter_values import SECRET
 from .fork_server import ADDRESS, cool, imports_of, nearest, warm
 
 # %% ../../nbs/03_runs/10_kernels.ipynb #7b6ba28b

@@ -5,92 +5,93 @@
 # %% ../../nbs/03_runs/02_parameters.ipynb #2c9e238e
 from __future__ import annotations
 
-import ast, difflib, io, json, keyword, math, os, re, reprlib, sys, tokenize
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec, module_from_spec
-from numbers import Integral, Real
-from pathlib import Path
-from typing import TYPE_CHECKING, Iterable, Iterator, NewType
+from typing import TYPE_CHECKING, NewType
 
 from ..base.display import Shown
-from ..base.errors import BadNotebook, BadParameter
+from ..base.errors import BadNotebook
+from .notebooks import is_python
+from .typed_values import SCALARS, json_value, read_text, type_of
 
-if TYPE_CHECKING: from nbformat import NotebookNode
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 # %% auto #0
-__all__ = ['Secret', 'SECRET', 'read_notebook', 'Parameter', 'has_parameters_cell', 'parameters', 'describe', 'check', 'recorded',
-           'secrets']
+__all__ = ['Secret', 'Range', 'Parameter', 'has_parameters_cell', 'parameters', 'describe']
 
 # %% ../../nbs/03_runs/02_parameters.ipynb #b7d9df96
-def _import_when_called(name: str, function: str) -> None:
-    "Let others import a function of a module, and the module be executed when it is called."
-    spec = find_spec(name) if name not in sys.modules else None
-    if spec is None: return
-    sys.modules[name] = module = module_from_spec(spec)
-    def found(attribute: str):
-        if vars(module).pop("__getattr__", None): spec.loader.exec_module(module)
-        return getattr(module, attribute)
-    module.__getattr__ = found
-    setattr(module, function, lambda *given: found(function)(*given))
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    "Which numbers are allowed."
+    low: float | None = None   # None where there is no end
+    high: float | None = None
+    low_open: bool = False     # `low` itself is not allowed
+    high_open: bool = False
 
-_import_when_called("rfc3987_syntax", "is_valid_syntax")  # builds the grammar of international web addresses for a second; jsonschema, which nbformat imports, checks them with it
+    def __contains__(self, number: float) -> bool:
+        if self.low is not None and (number < self.low or (self.low_open and number == self.low)): return False
+        return self.high is None or number < self.high or (not self.high_open and number == self.high)
 
-def read_notebook(
-    path: str|Path,  # an .ipynb file of any notebook format version
-) -> NotebookNode:   # in format 4
-    "Read a notebook; raise `BadNotebook` for anything that is not one with code in it."
-    path = Path(path)
-    try: found = json.loads(path.read_bytes())
-    except FileNotFoundError: raise BadNotebook(f"{path} does not exist: give the path of an .ipynb file") from None
-    except IsADirectoryError: raise BadNotebook(f"{path} is a folder: give the path of an .ipynb file") from None
-    except OSError as error: raise BadNotebook(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError): raise BadNotebook(f"{path} is not a notebook: it is not JSON; give the path of an .ipynb file") from None
-    if not isinstance(found, dict) or not isinstance(found.get("nbformat"), int): raise BadNotebook(f"{path} is not a notebook: it is JSON without a notebook's `nbformat` number")
-    import nbformat
-    try:
-        nb = nbformat.convert(nbformat.versions[found["nbformat"]].to_notebook_json(found, minor=found.get("nbformat_minor", 0)), 4)
-        code = [cell for cell in nb.cells if cell.cell_type == "code"]
-        if not all(isinstance(part.metadata, dict) for part in (nb, *nb.cells)) or not all(isinstance(cell.source, str) for cell in code): raise ValueError
-    except (KeyError, AttributeError, TypeError, ValueError, nbformat.ValidationError): raise BadNotebook(f"{path} is not a notebook: its cells do not have the form of notebook format {found['nbformat']}; open and save it in JupyterLab") from None
-    if not code: raise BadNotebook(f"{path} has no code cells: there is nothing to run")
-    return nb
+    def __str__(self) -> str:
+        if self.high is None: return f">{'=' * (not self.low_open)} {self.low}"
+        if self.low is None: return f"<{'=' * (not self.high_open)} {self.high}"
+        left, right = "(" if self.low_open else "[", ")" if self.high_open else "]"
+        return f"in {left}{self.low}, {self.high}{right}"
 
-# %% ../../nbs/03_runs/02_parameters.ipynb #ec62bad4
-@dataclass(frozen=True)
+# %% ../../nbs/03_runs/02_parameters.ipynb #a9197a5a
+Secret = NewType("Secret", str)  # the type of a parameter whose value reaches the kernel and nothing else
+
+@dataclass(frozen=True, kw_only=True)
 class Parameter(Shown):
     "One parameter of a notebook, as its `parameters` cell declares it."
     name: str
-    type: str                  # e.g. `float`, `int | None`, `list[str]`; `any` when nothing is declared
-    default: object            # its value; the text of its source when `computed`; `None` when `required`
-    help: str = ""             # the comment behind it
-    low: float|None = None     # least value allowed, of a number or of each number of a list
-    high: float|None = None
-    low_open: bool = False     # `low` itself is not allowed
-    high_open: bool = False
-    choices: tuple = ()        # the only values allowed; empty when any will do
-    computed: bool = False     # the default is an expression, evaluated by the kernel alone
-    required: bool = False     # annotated without a default: a value has to be given
+    type: str                         # such as `float`, `int | None`, `list[str]`; `any` when nothing is declared
+    default: object = None            # its value; the text of its source when `computed`; None when `required`
+    help: str = ""                    # the comment behind it
+    range: Range | None = None        # of a number, or of each number of a list
+    choices: tuple[object, ...] = ()  # the only values allowed; empty when any will do
+    computed: bool = False            # the default is an expression, evaluated by the kernel alone
+    required: bool = False            # annotated without a default: a value has to be given
 
     @property
     def secret(self) -> bool: return "secret" in self.type.split(" | ")
 
     @property
-    def allowed(self) -> str:  # e.g. `in (0, 1]`; empty when the type says it all
-        "The restriction in words, in the form in which the comment states it."
+    def allowed(self) -> str:  # such as `in (0, 1]`; empty when the type says it all
+        "The restriction, in the form in which the comment states it."
         if self.choices: return f"in {{{', '.join(map(str, self.choices))}}}"
-        if self.low is None and self.high is None: return ""
-        if self.high is None: return f"{'>' if self.low_open else '>='} {self.low}"
-        if self.low is None: return f"{'<' if self.high_open else '<='} {self.high}"
-        return f"in {'(' if self.low_open else '['}{self.low}, {self.high}{')' if self.high_open else ']'}"
+        return str(self.range) if self.range else ""
 
-# %% ../../nbs/03_runs/02_parameters.ipynb #816cea2d
-_SCALARS = {"bool": bool, "int": int, "float": float, "str": str}
-Secret = NewType("Secret", str)  # the type of a parameter whose value reaches the kernel and nothing else
-_ALIASES = {"List": "list", "Dict": "dict", "Mapping": "dict", "Sequence": "list"}
+    def allows(self, value: object) -> bool:  # one of its type
+        "Whether a value meets the restriction."
+        if isinstance(value, list): return all(self.allows(item) for item in value)
+        if value is None: return True
+        if self.choices: return any(_is_same(value, choice) for choice in self.choices)
+        if self.range is None or isinstance(value, bool) or not isinstance(value, int | float): return True
+        return value in self.range
 
-def _members(
-    annotation: ast.expr,
-) -> Iterator[str|tuple]:  # names of types; a literal's value in a tuple
+def _is_same(value: object, choice: object) -> bool:
+    return value == choice and isinstance(value, bool) == isinstance(choice, bool)  # Python thinks that 1 is True
+
+# %% ../../nbs/03_runs/02_parameters.ipynb #ec62bad4
+_NAMES = {"List": "list", "Dict": "dict", "Mapping": "dict", "Sequence": "list"}
+
+@dataclass(frozen=True)
+class _Choice:
+    value: object
+
+def _named(name: str) -> str:
+    if name == "Secret": return "secret"
+    type = _NAMES.get(name, name)
+    return type if type in (*SCALARS, "list", "dict") else "any"
+
+def _members(annotation: ast.expr) -> Iterator[str | _Choice]:
+    "The members of the union that an annotation is."
     match annotation:
         case ast.Constant(value=None): yield "None"
         case ast.Constant(value=str() as text):
@@ -100,259 +101,200 @@ def _members(
             yield from _members(left)
             yield from _members(right)
         case ast.Attribute(attr="Secret"): yield "secret"
-        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="typing" | "t"), attr=name):
-            name = _ALIASES.get(name, name)
-            yield "secret" if name == "Secret" else name if name in (*_SCALARS, "list", "dict") else "any"
-        case ast.Subscript(value=ast.Name(id=head) | ast.Attribute(attr=head), slice=inside):
-            items = inside.elts if isinstance(inside, ast.Tuple) else [inside]
-            match _ALIASES.get(head, head):
-                case "Optional": yield from (*_members(inside), "None")
-                case "Union": yield from (member for item in items for member in _members(item))
-                case "Annotated" | "Final": yield from _members(items[0])
-                case "Literal":
-                    try: yield from [(ast.literal_eval(item),) for item in items]
-                    except ValueError: yield "any"
-                case "list":
-                    item = list(_members(inside))
-                    yield f"list[{item[0]}]" if len(item) == 1 and item[0] in _SCALARS else "list"
-                case "dict": yield "dict"
-                case _: yield "any"
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="typing" | "t"), attr=name): yield _named(name)
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inside):
+            yield from _members_of_generic(_NAMES.get(name, name), inside)
         case _: yield "any"
 
-def _kind(value: object) -> str:
-    return "None" if value is None else type(value).__name__ if isinstance(value, (bool, int, float, str, list, dict)) else "any"
+# %% ../../nbs/03_runs/02_parameters.ipynb #2dd70226
+def _members_of_generic(name: str, inside: ast.expr) -> Iterator[str | _Choice]:
+    "The members of a type with something between brackets."
+    items = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+    match name:
+        case "Optional":
+            yield from _members(inside)
+            yield "None"
+        case "Union":
+            for item in items: yield from _members(item)
+        case "Annotated" | "Final": yield from _members(items[0])
+        case "Literal":
+            try: yield from [_Choice(ast.literal_eval(item)) for item in items]
+            except ValueError: yield "any"
+        case "list":
+            of = list(_members(inside))
+            yield f"list[{of[0]}]" if len(of) == 1 and of[0] in SCALARS else "list"
+        case "dict": yield "dict"
+        case _: yield "any"
 
-def _type(
-    annotation: ast.expr,
-) -> tuple[str, tuple]:  # the type, and the values of a `Literal`
+def _read_type(annotation: ast.expr) -> tuple[str, tuple[object, ...]]:  # the type, and the values of a `Literal`
+    "The type of an annotation; raise `BadNotebook` for a secret that could not be kept."
     members = list(_members(annotation))
-    choices = tuple(member[0] for member in members if isinstance(member, tuple))
-    names = dict.fromkeys(_kind(member[0]) if isinstance(member, tuple) else member for member in members)
-    plain = not choices or all(isinstance(member, tuple) or member == "None" for member in members)
-    return ("any" if "any" in names or not {*names} - {"None"} else " | ".join(names)), choices if plain else ()
+    names = dict.fromkeys(type_of(member.value) if isinstance(member, _Choice) else member for member in members)
+    if "secret" in names: return "secret | None" if "None" in names else "secret", ()
+    choices = tuple(member.value for member in members if isinstance(member, _Choice))
+    if not choices: _refuse_hidden_secret(annotation)
+    only_choices = all(isinstance(member, _Choice) or member == "None" for member in members)
+    is_known = "any" not in names and names.keys() != {"None"}
+    return " | ".join(names) if is_known else "any", choices if only_choices else ()
 
-# %% ../../nbs/03_runs/02_parameters.ipynb #46f6f851
-def _plain(value: object) -> object:
-    "The value as JSON holds it; `ValueError` for what it cannot."
-    match value:
-        case None | bool(): return value
-        case str():
-            if re.search("[\0\ud800-\udfff]", value): raise ValueError("it holds NUL or half a character, which cannot be stored")
-            return str(value)
-        case Integral(): return int(value)
-        case Real():
-            if not math.isfinite(value): raise ValueError("it is not a finite number")
-            return float(value)
-        case list() | tuple(): return [_plain(item) for item in value]
-        case dict() if all(isinstance(key, str) for key in value): return {_plain(key): _plain(item) for key, item in value.items()}
-    raise ValueError(f"a {type(value).__name__} cannot be passed into a notebook: give a number, text, true or false, a list, or a dictionary with text keys")
+def _refuse_hidden_secret(annotation: ast.expr) -> None:
+    text = ast.unparse(annotation)
+    if re.search(r"\bSecret\b", text) is None: return
+    raise BadNotebook(f"the parameters cell: {text} cannot be kept secret: write Secret, or Secret | None")
 
-def _cast(kind: str, value: object) -> object:
-    "A plain value as one of this kind; `ValueError` when it is not."
-    match kind, value:
-        case "any", _: return value
-        case ("None", None) | ("bool", bool()) | ("str" | "secret", str()) | ("list", list()) | ("dict", dict()): return value
-        case ("int" | "float"), int()|float() if not isinstance(value, bool) and (kind == "float" or isinstance(value, int)): return _SCALARS[kind](value)
-        case _, list() if kind.startswith("list["): return [_cast(kind[5:-1], item) for item in value]
-    raise ValueError("it is of another type")
-
-def _parse(kind: str, text: str) -> object:
-    "Text as a value of this kind; `ValueError` when it is not."
-    match kind:
-        case "any": return _plain(_guess(text))
-        case "str": return text
-        case "secret": return _plain(_from_environment(text) if text.startswith("env:") else text)
-        case "bool" if text.lower() in ("true", "false"): return text.lower() == "true"
-        case "None" if text.lower() == "none": return None
-        case "int" | "float": return _plain(_SCALARS[kind](text))
-        case _ if kind.startswith(("list", "dict")): return _cast(kind, _plain(json.loads(text)))
-    raise ValueError("it is of another type")
-
-def _from_environment(text: str) -> str:
-    if (name := text.removeprefix("env:")) not in os.environ: raise BadParameter(f"there is no variable {name} in the environment: export it, or write env: and the name of one that is there")
-    return os.environ[name]
-
-def _guess(text: str) -> object:
-    "Text as papermill's own command line resolves it, where no type is declared."
-    if text in ("True", "False", "None"): return {"True": True, "False": False, "None": None}[text]
-    for kind in int, float:
-        try: return kind(text)
-        except ValueError: continue
-    return text
-
-# %% ../../nbs/03_runs/02_parameters.ipynb #6bd3276d
+# %% ../../nbs/03_runs/02_parameters.ipynb #816cea2d
 _NUMBER = r"[-+]?(?:inf|(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 _INTERVAL = re.compile(rf"\bin\s*([\[(])\s*({_NUMBER})\s*,\s*({_NUMBER})\s*([\])])")
 _SET = re.compile(r"\bin\s*\{([^{}]+)\}")
 _COMPARISON = re.compile(rf"(?:^|[,;:(]|\band\b)\s*([<>]=?)\s*({_NUMBER})\s*(?=$|[,;.)]|and\b)")
 
-def _number(text: str) -> int|float|None:  # `None` where the range has no end
+def _number(text: str) -> float | None:  # None where the range has no end
     if text.lstrip("+-") == "inf": return None
     try: return int(text)
     except ValueError: return float(text)
 
-def _range(
-    comment: str,
-    type: str,
-) -> dict:  # the fields of `Parameter` that restrict its value
-    kinds = {kind.removeprefix("list[").removesuffix("]") for kind in type.split(" | ")} - {"None"}
-    if found := _SET.search(comment):
-        words = [word.strip().strip("'\"") for word in found[1].split(",")]
-        for kind in [kind for kind in _SCALARS if kind in kinds]:
-            try: return dict(choices=tuple(_parse(kind, word) for word in words))
-            except ValueError: continue
-    if not kinds & {"int", "float"}: return {}
-    if found := _INTERVAL.search(comment):
-        return dict(low=_number(found[2]), high=_number(found[3]), low_open=found[1] == "(", high_open=found[4] == ")")
-    restriction = {}
-    for sign, number in _COMPARISON.findall(comment):
-        end = "low" if sign[0] == ">" else "high"
-        restriction |= {end: _number(number), f"{end}_open": len(sign) == 1}
-    return restriction
+def _read_range(comment: str) -> Range | None:
+    interval = _INTERVAL.search(comment)
+    if interval:
+        left, low, high, right = interval.groups()
+        return Range(low=_number(low), high=_number(high), low_open=left == "(", high_open=right == ")")
+    ends = {sign[0]: (_number(number), len(sign) == 1) for sign, number in _COMPARISON.findall(comment)}
+    (low, low_open), (high, high_open) = ends.get(">", (None, False)), ends.get("<", (None, False))
+    return Range(low=low, high=high, low_open=low_open, high_open=high_open) if ends else None
 
-# %% ../../nbs/03_runs/02_parameters.ipynb #e8866b9f
-def _is_python(nb: NotebookNode) -> bool:
-    language = (nb.metadata.get("language_info") or {}).get("name") or (nb.metadata.get("kernelspec") or {}).get("language") or "python"
-    return str(language).lower() in ("python", "ipython", "python3")
+def _read_choices(comment: str, scalars: list[str]) -> tuple[object, ...]:
+    "The values of a set, as the first of some types that can be read from all of them."
+    stated = _SET.search(comment)
+    if stated is None: return ()
+    words = [word.strip().strip("'\"") for word in stated[1].split(",")]
+    for scalar in scalars:
+        try: return tuple(read_text(word, scalar) for word in words)
+        except ValueError: pass
+    return ()
 
-def _foreign_parameters(nb: NotebookNode) -> tuple[Parameter, ...]:
-    from papermill.exceptions import PapermillException
-    from papermill.inspection import inspect_notebook
-    try: found = inspect_notebook(nb)
-    except (PapermillException, ValueError): return ()  # a language that papermill has no translator for, or none is named
-    return tuple(Parameter(name, "any", fields["default"], fields["help"], computed=True) for name, fields in found.items())
+# %% ../../nbs/03_runs/02_parameters.ipynb #46f6f851
+def _parameters_cell(notebook: NotebookNode) -> str | None:
+    tagged = (cell for cell in notebook.cells if "parameters" in (cell.metadata.get("tags") or ()))
+    return next((cell.source for cell in tagged if cell.cell_type == "code"), None)
 
-# %% ../../nbs/03_runs/02_parameters.ipynb #415135cf
-def _parameters_cell(nb: NotebookNode) -> str|None:
-    return next((cell.source for cell in nb.cells if cell.cell_type == "code" and "parameters" in (cell.metadata.get("tags") or ())), None)
+def has_parameters_cell(
+    notebook: NotebookNode,
+) -> bool:
+    "Whether a notebook declares parameters; without the tagged cell it takes any, as papermill does."
+    return _parameters_cell(notebook) is not None
 
-def has_parameters_cell(nb: NotebookNode) -> bool:
-    "Whether the notebook declares parameters; without the tagged cell it takes any, as papermill does."
-    return _parameters_cell(nb) is not None
+_MAGICS = re.compile(r"(?m)^[%!].*$")  # IPython's own lines: they assign nothing that can be read
+_TOO_ODD = ValueError, RecursionError, MemoryError
 
-def _parsed_cell(source: str) -> tuple[str, ast.Module]:
+def _parse(source: str) -> tuple[str, ast.Module]:  # with the source that was parsed, which has as many lines
+    "Parse the cell; raise `BadNotebook` with the line that is not Python."
     try: return source, ast.parse(source)
-    except SyntaxError:
-        source = re.sub(r"(?m)^[%!].*$", "", source)  # IPython's own lines assign nothing that can be read
-        try: return source, ast.parse(source)
-        except SyntaxError as error:
-            line = source.splitlines()[error.lineno - 1].strip() if error.lineno and error.lineno <= len(source.splitlines()) else ""
-            raise BadNotebook(f"the parameters cell is not Python: line {error.lineno}, {line!r}: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error: raise BadNotebook(f"the parameters cell is not Python: {error}") from None
+    except SyntaxError: source = _MAGICS.sub("", source)
+    except _TOO_ODD as error: raise _not_python(str(error)) from None
+    try: return source, ast.parse(source)
+    except SyntaxError as error:
+        line = source.splitlines()[(error.lineno or 1) - 1:][:1]
+        raise _not_python(f"line {error.lineno}, {''.join(line).strip()!r}: {error.msg}") from None
+    except _TOO_ODD as error: raise _not_python(str(error)) from None
 
-def _assignments(module: ast.Module) -> Iterator[tuple[str, ast.expr|None, ast.expr|None, ast.stmt]]:
+def _not_python(why: str) -> BadNotebook: return BadNotebook(f"the parameters cell is not Python: {why}")
+
+# %% ../../nbs/03_runs/02_parameters.ipynb #6bd3276d
+@dataclass(frozen=True, kw_only=True)
+class _Assignment:
+    "One name that the cell assigns to."
+    name: str
+    annotation: ast.expr | None
+    value: ast.expr | None
+    lines: tuple[int, int | None]  # the statement's first and last
+
+def _assignments(module: ast.Module) -> Iterator[_Assignment]:
     for statement in module.body:
+        lines = statement.lineno, statement.end_lineno
         match statement:
-            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value): yield name, annotation, value, statement
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
+                yield _Assignment(name=name, annotation=annotation, value=value, lines=lines)
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
-                    match target, value:
-                        case ast.Name(id=name), _: yield name, None, value, statement
-                        case ast.Tuple(elts=names), ast.Tuple(elts=values) if len(names) == len(values):
-                            yield from ((name.id, None, item, statement) for name, item in zip(names, values) if isinstance(name, ast.Name))
+                    for name, part in _unpacked(target, value):
+                        yield _Assignment(name=name, annotation=None, value=part, lines=lines)
 
-def _default(value: ast.expr, source: str) -> tuple[object, bool]:  # the value, or its source and True
+def _unpacked(target: ast.expr, value: ast.expr) -> Iterable[tuple[str, ast.expr]]:
+    "Names and what is assigned to each: one, or those of `a, b = 1, 2`."
+    match target, value:
+        case ast.Name(id=name), _: return [(name, value)]
+        case ast.Tuple(elts=names), ast.Tuple(elts=values) if len(names) == len(values):
+            return [(name.id, part) for name, part in zip(names, values, strict=True) if isinstance(name, ast.Name)]
+    return []
+
+def _comments(source: str) -> dict[int, str]:  # by line
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.start[0]: token.string.lstrip("#").strip() for token in tokens if token.type == tokenize.COMMENT}
+
+# %% ../../nbs/03_runs/02_parameters.ipynb #415135cf
+_TYPE_COMMENT = re.compile(r"type:\s*(\S+)\s*")
+
+def _read_default(value: ast.expr | None, source: str) -> tuple[object, bool]:  # the value, or its source and True
+    if value is None: return None, False
     try:
-        if _plain(literal := ast.literal_eval(value)) == literal: return literal, False
+        literal = ast.literal_eval(value)
+        if json_value(literal) == literal: return literal, False
     except (ValueError, TypeError, RecursionError, MemoryError): pass
     return ast.get_source_segment(source, value), True
 
+def _parameter(assignment: _Assignment, comment: str, source: str) -> Parameter:
+    annotation, type_comment = assignment.annotation, _TYPE_COMMENT.match(comment)
+    if type_comment:
+        annotation = annotation or ast.Constant(type_comment[1])
+        comment = comment[type_comment.end():]
+    default, computed = _read_default(assignment.value, source)
+    type, choices = _read_type(annotation) if annotation else ("any", ())
+    is_declared = assignment.annotation is not None and not type_comment
+    if type == "any" and not is_declared and not computed and default is not None: type = type_of(default)
+    required = assignment.value is None
+    if default is None and not required and type != "any" and "None" not in type.split(" | "): type += " | None"
+    names = {member.removeprefix("list[").removesuffix("]") for member in type.split(" | ")}
+    choices = choices or _read_choices(comment, [scalar for scalar in SCALARS if scalar in names])
+    range = _read_range(comment) if not choices and names & {"int", "float"} else None
+    return Parameter(
+        name=assignment.name, type=type, default=default, help=comment, range=range, choices=choices,
+        computed=computed, required=required)
+
+# %% ../../nbs/03_runs/02_parameters.ipynb #edfdeb48
+def _foreign_parameters(notebook: NotebookNode) -> tuple[Parameter, ...]:
+    from papermill.exceptions import PapermillException
+    from papermill.inspection import inspect_notebook
+    try: inspected = inspect_notebook(notebook)
+    except (PapermillException, ValueError): return ()  # no language is named, or one that papermill does not know
+    return tuple(
+        Parameter(name=name, type="any", default=fields["default"], help=fields["help"], computed=True)
+        for name, fields in inspected.items())
+
 def parameters(
-    nb: NotebookNode,
+    notebook: NotebookNode,
 ) -> tuple[Parameter, ...]:  # in the order of the cell; of two assignments to one name the later counts
     "What the notebook's `parameters` cell declares; raise `BadNotebook` when it is not Python."
-    source = _parameters_cell(nb)
-    if source is None: return ()
-    if not _is_python(nb): return _foreign_parameters(nb)
-    source, module = _parsed_cell(source)
-    comments = {token.start[0]: token.string.lstrip("#").strip() for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type == tokenize.COMMENT}
-    found = {}
-    for name, annotation, value, statement in _assignments(module):
-        comment = comments.get(statement.end_lineno) or comments.get(statement.lineno) or ""
-        default, computed = _default(value, source) if value else (None, False)
-        type, choices, inferred = "any", (), re.match(r"type:\s*(\S+)\s*", comment)
-        if inferred: annotation, comment = annotation or ast.Constant(inferred[1]), comment[inferred.end():]
-        if annotation: type, choices = _type(annotation)
-        if type == "any" and not computed and default is not None and (annotation is None or inferred): type = _kind(default)
-        if value and default is None and type != "any" and "None" not in type.split(" | "): type += " | None"
-        restriction = dict(choices=choices) if choices else _range(comment, type)
-        found[name] = Parameter(name, type, default, comment, computed=computed, required=value is None, **restriction)
-    return tuple(found.values())
+    cell = _parameters_cell(notebook)
+    if cell is None: return ()
+    if not is_python(notebook): return _foreign_parameters(notebook)
+    source, module = _parse(cell)
+    comments = _comments(source)
+    declared: dict[str, Parameter] = {}
+    for assignment in _assignments(module):
+        first, last = assignment.lines
+        comment = comments.get(last or first) or comments.get(first) or ""
+        declared[assignment.name] = _parameter(assignment, comment, source)
+    return tuple(declared.values())
 
 # %% ../../nbs/03_runs/02_parameters.ipynb #c2e299e1
 def describe(
-    parameters: tuple[Parameter, ...],
-) -> list[dict]:  # rows of name, type, default, allowed and help, ready for JSON
+    parameters: Iterable[Parameter],
+) -> list[dict[str, object]]:  # rows of name, type, default, allowed and help, ready for JSON
     "The rows of a help table."
-    return [dict(name=p.name, type=p.type, default=p.default, allowed="required" * p.required or p.allowed, help=p.help) for p in parameters]
-
-# %% ../../nbs/03_runs/02_parameters.ipynb #c0b833cf
-SECRET = "(secret)"  # what is written down of one
-_SHORT = reprlib.Repr(); _SHORT.maxstring = _SHORT.maxother = 80
-_NARROW_FIRST = ("None", "bool", "int", "float", "list", "dict", "secret", "str", "any")
-
-def _within(parameter: Parameter, value: object) -> bool:
-    if isinstance(value, list): return all(_within(parameter, item) for item in value)
-    if value is None: return True
-    if parameter.choices: return any(value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in parameter.choices)
-    if isinstance(value, bool) or not isinstance(value, (int, float)): return True
-    low, high = parameter.low, parameter.high
-    return (low is None or (value > low if parameter.low_open else value >= low)) and (high is None or (value < high if parameter.high_open else value <= high))
-
-def _value(
-    parameter: Parameter,
-    given: object,
-    text: bool,  # whether `given` is text to be read
-) -> object:
-    "The typed value; `BadParameter` when it is not allowed."
-    shown = f"parameter {parameter.name} does not take {SECRET if parameter.secret else ' '.join(_SHORT.repr(given).split())}"
-    try: plain = _plain(given)
-    except (ValueError, OverflowError, RecursionError) as error: raise BadParameter(f"{shown}: {error}") from None
-    for kind in sorted(parameter.type.split(" | "), key=lambda kind: _NARROW_FIRST.index(kind.split("[")[0])):
-        try: value = _parse(kind, plain) if text else _cast(kind, plain)
-        except (ValueError, OverflowError, RecursionError): continue
-        if _within(parameter, value) or not parameter.computed and (type(value), value) == (type(parameter.default), parameter.default): return value
-    if parameter.type == "any": raise BadParameter(f"{shown}: it is not a finite number")
-    example = """; a list is written as JSON, e.g. '["a", "b"]'""" if text and "list" in parameter.type else """; a dictionary is written as JSON, e.g. '{"a": 1}'""" if text and "dict" in parameter.type else ""
-    raise BadParameter(f"{shown}: allowed is {parameter.type} {parameter.allowed}".rstrip() + example)
-
-# %% ../../nbs/03_runs/02_parameters.ipynb #3a8a4e2b
-def check(
-    nb: NotebookNode,
-    given: dict[str, object],
-    text: bool = False,  # the values are text, as typed on a command line
-    later: Iterable[str] = (),  # names whose values are not known yet
-) -> dict[str, object]:  # what was given, typed, ready for JSON and for papermill; defaults are left to the notebook
-    "Hold given values against the declaration; raise `BadParameter` for a name or a value that it does not allow."
-    declared = {parameter.name: parameter for parameter in parameters(nb)}
-    if not has_parameters_cell(nb) or not (declared or _is_python(nb)): return {name: _value(_undeclared(nb, name), value, text) for name, value in given.items()}
-    for name in (*given, *later):
-        if name in declared: continue
-        close = difflib.get_close_matches(str(name)[:80], declared, n=1)
-        raise BadParameter(f"the notebook has no parameter {str(name)[:80]!r}" + (f": did you mean {close[0]!r}?" if close else ";") + f" it takes {', '.join(declared) or 'none'}")
-    if missing := [parameter.name for parameter in declared.values() if parameter.required and parameter.name not in (*given, *later)]:
-        raise BadParameter(f"the notebook needs a value for {', '.join(missing)}: there is no default")
-    return {name: _value(declared[name], value, text) for name, value in given.items()}
-
-def _undeclared(nb: NotebookNode, name: str) -> Parameter:
-    "A parameter of a notebook that declares none. Its name becomes source code, so it has to be a name."
-    if not isinstance(name, str) or not (re.fullmatch(r"\.?[^\W\d][\w.]*", name) if not _is_python(nb) else name.isidentifier() and not keyword.iskeyword(name)): raise BadParameter(f"{str(name)[:80]!r} is no parameter name: write a variable's name")
-    return Parameter(name, "any", None)
-
-# %% ../../nbs/03_runs/02_parameters.ipynb #145558f8
-def recorded(
-    nb: NotebookNode,
-    given: dict[str, object],
-) -> dict[str, object]:
-    "Parameters by name, with the defaults that the notebook itself says: an expression is only known to the kernel, and a secret to nobody."
-    declared = parameters(nb)
-    values = {p.name: p.default for p in declared if not (p.computed or p.required)} | given
-    return values | {p.name: SECRET for p in declared if p.secret and values.get(p.name) is not None}
-
-def secrets(
-    nb: NotebookNode,
-    given: dict[str, object],
-) -> dict[str, str]:
-    "Those of the given values that must not be written down."
-    names = {p.name for p in parameters(nb) if p.secret}
-    return {name: value for name, value in given.items() if name in names and value is not None}
+    return [{
+        "name": parameter.name,
+        "type": parameter.type,
+        "default": parameter.default,
+        "allowed": "required" if parameter.required else parameter.allowed,
+        "help": parameter.help,
+    } for parameter in parameters]

@@ -20,7 +20,9 @@ from ..base.references import parse_reference
 from ..base.provenance import note_output
 from ..base.store import Store
 from ..base.project import Home, git_state
-from .parameters import check, parameters, read_notebook, recorded, secrets
+from .notebooks import code_sources, read_notebook
+from .parameter_values import check, recorded, secrets
+from .parameters import parameters
 from .records import ENDED, REPRODUCES, Records, RunRecord, before_reading, end_run
 from .fork_server import imports_of, kernel_environment, nearest
 
@@ -314,7 +316,7 @@ class Runs(Records):
         threads: int|None = None,
     ) -> None:
         "Let the fork server import what the notebook does, while this process gets ready."
-        nearest(kernel_environment(threads), lambda: imports_of(cell.source for cell in read_notebook(Path(notebook)).cells if cell.cell_type == "code"))
+        nearest(kernel_environment(threads), lambda: imports_of(code_sources(read_notebook(notebook))))
 
     def prepare(self, notebook: str|Path, params: dict[str, object]|None = None, step: str|None = None, tags: dict[str, str]|None = None,
         timeout_s: float|None = None, run_timeout_s: float|None = None, kernel: str = "warm",

@@ -14,7 +14,9 @@ from .cell_analysis import Plan, plan
 from ..base.core import new_id
 from ..base.errors import BadParameter, RunFailed
 from .executors import Executor, Local
-from .parameters import check, parameters, read_notebook
+from .notebooks import read_notebook
+from .parameter_values import check
+from .parameters import parameters
 from .records import RunRecord
 from .runs import Job, Runs, copy_results
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mlops_nb.base.errors import BadParameter, RunFailed
-from mlops_nb.runs.parameters import SECRET
+from mlops_nb.runs.parameter_values import SECRET
 from mlops_nb.runs.sweeps import sweep
 
 VALUE = "pa'ss\n\"wörd & <b>"
