@@ -28,7 +28,7 @@ class Executor(Protocol):
         runs: Runs,
         jobs: list[Job],
         on_job: OnJob = lambda at, ended: None,         # called with a job's position when it begins, and with how it ended
-        options: Callable[[int], dict] = lambda at: {}, # of `kernels.WarmEngine`, by position; only where the executor is in this process
+        options: Callable[[int], dict] = lambda at: {}, # of `engine.EngineOptions`, by position; only where the executor is in this process
     ) -> list[RunRecord|RunFailed]: ...
 
 class Local:

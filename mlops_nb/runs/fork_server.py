@@ -5,28 +5,44 @@
 # %% ../../nbs/03_runs/09_fork_server.ipynb #78e17af7
 from __future__ import annotations
 
-import ast, atexit, contextlib, functools, json, os, site, socket, subprocess, sys, sysconfig, tempfile, threading
+import ast
+import atexit
+import contextlib
+import functools
+import os
+import site
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
-from typing import Callable, Iterable
+
+from .fork_messages import send
 
 # %% auto #0
-__all__ = ['ADDRESS', 'imports_of', 'kernel_environment', 'ForkServer', 'warm', 'nearest', 'cool']
+__all__ = ['ADDRESS', 'imports_of', 'kernel_environment', 'ForkServer', 'ensure_server', 'nearest_server', 'shutdown']
 
 # %% ../../nbs/03_runs/09_fork_server.ipynb #66b6f1e4
 def imports_of(
     sources: Iterable[str],  # of code cells
 ) -> list[str]:              # import statements, each of one package
     "What cells import of installed packages, as statements to execute ahead."
-    found = []
-    for source in sources:
-        try: body = ast.parse("\n".join(line for line in source.splitlines() if not line.lstrip().startswith(("%", "!")))).body
-        except SyntaxError: continue  # the cell will say so itself
-        for node in body:
-            if isinstance(node, ast.Import): parts = [(alias.name, ast.Import([alias])) for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level: parts = [(node.module, node)]
-            else: continue
-            found += [ast.unparse(statement) for name, statement in parts if _is_installed(name.partition(".")[0])]
-    return list(dict.fromkeys(found))
+    statements = (statement for source in sources for statement in _imports(source))
+    return list(dict.fromkeys(statements))
+
+def _imports(source: str) -> Iterator[str]:
+    lines = (line for line in source.splitlines() if not line.lstrip().startswith(("%", "!")))
+    try: body = ast.parse("\n".join(lines)).body
+    except SyntaxError: return  # the cell will say so itself
+    for node in body:
+        match node:
+            case ast.Import(names=aliases): parts = [(alias.name, ast.Import([alias])) for alias in aliases]
+            case ast.ImportFrom(module=str(module), level=0): parts = [(module, node)]
+            case _: continue
+        yield from (ast.unparse(statement) for name, statement in parts if _is_installed(name.partition(".")[0]))
 
 @functools.cache
 def _is_installed(package: str) -> bool:
@@ -34,72 +50,97 @@ def _is_installed(package: str) -> bool:
     if package in ("mlops_nb", *sys.builtin_module_names): return True
     try: spec = find_spec(package)
     except (ImportError, ValueError): return False
-    places = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")] + [site.getusersitepackages()]
-    return bool(spec and spec.origin and any(spec.origin.startswith(place + os.sep) for place in places))
+    folders = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")] + [site.getusersitepackages()]
+    origin = spec.origin if spec else None
+    return origin is not None and any(origin.startswith(folder + os.sep) for folder in folders)
 
 # %% ../../nbs/03_runs/09_fork_server.ipynb #e5853998
-ADDRESS = "MLOPS_FORK_SERVER"  # in the environment of forked kernels: where to ask for more
-_OF_A_RUN = {ADDRESS, "MLOPS_RUN", "MLOPS_HOME", "MLOPS_STORE", "MLOPS_ARTIFACTS", "JPY_SESSION_NAME", "JPY_PARENT_PID", "JPY_INTERRUPT_EVENT", "IPY_INTERRUPT_EVENT", "PWD", "OLDPWD", "SHLVL", "_", "MPLBACKEND"}
-
 def kernel_environment(
-    threads: int|None = None,  # that a kernel may use; as many as it likes when not given
+    threads: int | None = None,  # that a kernel may use; as many as it likes when not given
 ) -> dict[str, str]:
-    "This process's environment as kernels have it; plots are kept as data, not with a copy of plotly.js each."
-    return {"PLOTLY_RENDERER": "plotly_mimetype", "GOMP_SPINCOUNT": "1000"} | ({"OMP_NUM_THREADS": str(threads), "OMP_THREAD_LIMIT": str(threads)} if threads else {}) | os.environ
+    "This process's environment as kernels have it."
+    environment = {"PLOTLY_RENDERER": "plotly_mimetype", "GOMP_SPINCOUNT": "1000"}
+    if threads: environment |= {"OMP_NUM_THREADS": str(threads), "OMP_THREAD_LIMIT": str(threads)}
+    return environment | os.environ
 
-def _lasting(environment: dict[str, str]) -> dict[str, str]: return {name: value for name, value in environment.items() if name not in _OF_A_RUN}
+# %% ../../nbs/03_runs/09_fork_server.ipynb #e99b0f6a
+ADDRESS = "MLOPS_FORK_SERVER"  # in the environment of forked kernels: where to ask for more
+_OF_A_RUN = {
+    ADDRESS, "MLOPS_RUN", "MLOPS_HOME", "MLOPS_STORE", "MLOPS_ARTIFACTS", "JPY_SESSION_NAME", "JPY_PARENT_PID",
+    "JPY_INTERRUPT_EVENT", "IPY_INTERRUPT_EVENT", "PWD", "OLDPWD", "SHLVL", "_", "MPLBACKEND",
+}
 
+def _lasting(environment: Mapping[str, str]) -> dict[str, str]:
+    "The variables that make a difference to what is imported."
+    return {name: value for name, value in environment.items() if name not in _OF_A_RUN}
+
+# %% ../../nbs/03_runs/09_fork_server.ipynb #114c39b1
 class ForkServer:
     "A process that forks kernels, for as long as this object is open."
 
-    told = False  # what to import
-
-    def __init__(self, environment: dict[str, str]):
+    def __init__(self, environment: Mapping[str, str]):
         self._folder = tempfile.mkdtemp(prefix="mlops-nb-")  # open to this user only
         self.environment, self.address = _lasting(environment), f"{self._folder}/forks"
+        self.was_told = False                                # what to import
         self._owner, theirs = socket.socketpair()
         with theirs, socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(self.address); listener.listen()
-            arguments = theirs.fileno(), listener.fileno(), self._folder
-            self._process = subprocess.Popen([sys.executable, "-Xfrozen_modules=off", "-c", f"from mlops_nb.runs.forks import serve_forks\nserve_forks{arguments}"], pass_fds=arguments[:2], cwd=self._folder,
-                env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)} | self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+            listener.bind(self.address)
+            listener.listen()
+            self._process = self._start(theirs.fileno(), listener.fileno())
 
-    def expect(self, imports: list[str]) -> None:
+    def _start(self, owner: int, listener: int) -> subprocess.Popen[bytes]:
+        program = f"from mlops_nb.runs.forks import serve_forks\nserve_forks{owner, listener, self._folder}"
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        return subprocess.Popen(
+            [sys.executable, "-Xfrozen_modules=off", "-c", program], pass_fds=(owner, listener), cwd=self._folder,
+            env={"PYTHONPATH": path} | self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            start_new_session=True)
+
+    @property
+    def is_alive(self) -> bool: return self._process.poll() is None
+
+    def prewarm(self, imports: list[str]) -> None:
         "Let it import what the next kernels will."
-        self.told = True
+        self.was_told = True
         with socket.socket(socket.AF_UNIX) as end:
             end.connect(self.address)
-            end.sendall(json.dumps({"expect": imports}).encode() + b"\n")
+            send(end, {"prewarm": imports})
 
     def close(self) -> None:
         "Let it fork no more; it ends with the last of its kernels, and removes its folder."
         self._owner.close()
         with contextlib.suppress(subprocess.TimeoutExpired): self._process.wait(1)
 
+# %% ../../nbs/03_runs/09_fork_server.ipynb #6a7be79d
 _servers: dict[int, ForkServer] = {}  # by process: a child of this process has none of its own yet
 _starting = threading.Lock()
 
-def warm(
-    environment: dict[str, str]|None = None,  # of the kernels to come; this process's when not given
-    imports: Callable[[], list[str]]|None = None,  # statements that the kernels will execute; a server is told once
-) -> str:                                     # the server's address
+def ensure_server(
+    environment: Mapping[str, str] | None = None,   # of the kernels to come; this process's when not given
+    imports: Callable[[], list[str]] | None = None,  # statements that they will execute; a server is told once
+) -> str:                                           # the server's address
     "Start the server of this process unless there is one for that environment."
     environment = dict(os.environ) if environment is None else environment
     with _starting:
         server = _servers.get(os.getpid())
-        if server is None or server.environment != _lasting(environment) or server._process.poll() is not None:
-            if server is None: atexit.register(cool)
+        is_right = server is not None and server.environment == _lasting(environment) and server.is_alive
+        if server is None or not is_right:
+            if server is None: atexit.register(shutdown)
             else: server.close()
-            _servers[os.getpid()] = server = ForkServer(environment)
-        if imports and not server.told: server.expect(imports())
+            server = _servers[os.getpid()] = ForkServer(environment)
+        if imports and not server.was_told: server.prewarm(imports())
         return server.address
 
-def nearest(environment: dict[str, str], imports: Callable[[], list[str]]|None = None) -> str:
-    "The address of the server that this process was forked from, where its environment is still that of the kernels to come; or of its own, see `warm`."
+def nearest_server(
+    environment: Mapping[str, str],
+    imports: Callable[[], list[str]] | None = None,  # see `ensure_server`
+) -> str:
+    "The address of the server that this process was forked from, if it is for that environment; or of its own."
     address = os.environ.get(ADDRESS)
-    inherited = address and os.path.exists(address) and _lasting(environment) == _lasting(dict(os.environ))
-    return address if inherited else warm(environment, imports)
+    is_right = address and os.path.exists(address) and _lasting(environment) == _lasting(os.environ)
+    return address if address and is_right else ensure_server(environment, imports)
 
-def cool() -> None:
+def shutdown() -> None:
     "End the server of this process; the next kernel starts another."
-    if server := _servers.pop(os.getpid(), None): server.close()
+    server = _servers.pop(os.getpid(), None)
+    if server: server.close()

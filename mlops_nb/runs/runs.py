@@ -24,7 +24,7 @@ from .notebooks import code_sources, read_notebook
 from .parameter_values import check, recorded, secrets
 from .parameters import parameters
 from .records import ENDED, REPRODUCES, Records, RunRecord, before_reading, end_run
-from .fork_server import imports_of, kernel_environment, nearest
+from .fork_server import imports_of, kernel_environment, nearest_server
 
 if TYPE_CHECKING: from mlops_nb.data.datasets import DatasetVersion
 
@@ -316,7 +316,7 @@ class Runs(Records):
         threads: int|None = None,
     ) -> None:
         "Let the fork server import what the notebook does, while this process gets ready."
-        nearest(kernel_environment(threads), lambda: imports_of(code_sources(read_notebook(notebook))))
+        nearest_server(kernel_environment(threads), lambda: imports_of(code_sources(read_notebook(notebook))))
 
     def prepare(self, notebook: str|Path, params: dict[str, object]|None = None, step: str|None = None, tags: dict[str, str]|None = None,
         timeout_s: float|None = None, run_timeout_s: float|None = None, kernel: str = "warm",
@@ -337,7 +337,7 @@ class Runs(Records):
         on_cell: Callable[[int, int], None] = lambda at, of: None,
         again: bool = False,   # also when another process had begun it and is gone
         threads: int|None = None,  # that the run may use; recorded as a tag
-        **engine: object,      # options of `kernels.WarmEngine`
+        **engine: object,      # options of `engine.EngineOptions`
     ) -> RunRecord:
         "Execute a prepared job; see `run`."
         self._claim(job, again)
@@ -384,7 +384,7 @@ class Runs(Records):
     def carry_out_part(self,
         job: Job,
         threads: int|None = None,
-        **engine: object,  # options of `kernels.WarmEngine`
+        **engine: object,  # options of `engine.EngineOptions`
     ) -> dict|None:        # what a cell raised
         "Execute some cells of a prepared job, which `carry_out` or `fail` ends."
         self._claim(job, False)
@@ -455,7 +455,7 @@ class Runs(Records):
         from jupyter_client.kernelspec import NoSuchKernel
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
         from papermill import PapermillExecutionError, execute_notebook
-        from mlops_nb.runs.kernels import WHOLE, WarmEngine
+        from mlops_nb.runs.engine import WHOLE, WarmEngine
         at, began, path = [None], time.monotonic(), Path(job.path)
         if not path.is_file() or digest(path) != job.source: path = self.source(job)  # what was recorded is what runs
         def cell(position: int, of: int): at[0] = position; on_cell(position, of)

@@ -66,7 +66,7 @@ def what_is_shared(
     "Read a notebook as papermill would execute it."
     from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
-    from mlops_nb.runs.kernels import WarmEngine
+    from mlops_nb.runs.engine import WarmEngine
     plans, settings = [], []
     for point in points:
         cells = parameterize_notebook(load_notebook_node(str(notebook)), point, engine_name=WarmEngine.name).cells
@@ -119,7 +119,7 @@ def sweep(
 
 def _share(runs: Runs, prepared: list[Job], shared: Sharing, threads: int|None, all_points: Callable, fail: Callable) -> None:
     "Run the shared cells as part of the first point, and all points from forks of that kernel."
-    from mlops_nb.runs.kernels import starting_point
+    from mlops_nb.runs.engine import starting_point
     first, others = prepared[0], prepared[1:]
     def from_here(client):
         with starting_point(client) as (address, reason):

@@ -11,14 +11,14 @@ import papermill
 import pytest
 
 from support import wait_for
-from mlops_nb.runs.fork_server import cool
+from mlops_nb.runs.fork_server import shutdown
 
 EXAMPLES = Path(find_spec("papermill").origin).parent / "tests" / "notebooks"
 
 
 @pytest.fixture(autouse=True)
 def no_server_before_or_after():
-    cool(); yield; cool()
+    shutdown(); yield; shutdown()
 
 
 def run(source: Path, folder: Path, engine: str, **how) -> tuple:
@@ -113,7 +113,7 @@ def test_server_that_was_killed_is_replaced(ws, write_notebook):
 
 def test_server_ends_with_the_process_that_started_it(tmp_path):
     import psutil, signal
-    process = subprocess.Popen([sys.executable, "-c", "from mlops_nb.runs.fork_server import warm\nimport sys\nwarm(); print('started', flush=True); sys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    process = subprocess.Popen([sys.executable, "-c", "from mlops_nb.runs.fork_server import ensure_server\nimport sys\nensure_server(); print('started', flush=True); sys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     assert process.stdout.readline() == "started\n"
     (server,) = psutil.Process(process.pid).children()
     process.send_signal(signal.SIGKILL); process.wait()
@@ -140,10 +140,10 @@ def test_kernels_of_another_environment_leave_those_at_work_alone(ws, write_note
 def manager(tmp_path, monkeypatch):
     "A kernel manager as Jupyter's server has it, for the kernelspec that `mlops-nb kernelspec` installs."
     from jupyter_client import AsyncKernelManager
-    from mlops_nb.runs.kernels import install_kernelspec
+    from mlops_nb.runs.kernels import install_kernelspec, remove_kernelspec
     install_kernelspec(["sqlite3"], name="warm-of-tests")
     yield AsyncKernelManager(kernel_name="warm-of-tests", cache_ports=True)
-    install_kernelspec(name="warm-of-tests", remove=True)
+    remove_kernelspec("warm-of-tests")
 
 
 def test_kernelspec_starts_interrupts_and_restarts_where_its_clients_know_it(manager):

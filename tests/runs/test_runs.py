@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from support import start, wait_for
-from mlops_nb.runs.fork_server import cool
+from mlops_nb.runs.fork_server import shutdown
 from mlops_nb.base.errors import BadNotebook, BadParameter, NotFound, RunFailed
 from mlops_nb.app.workspace import Workspace, workflow
 
@@ -108,7 +108,7 @@ def test_warm_kernel_cannot_be_told_from_a_fresh_one(ws, write_notebook):
     third = outputs(ws, ws.runs.run(write_notebook("b.ipynb", "import os; print(os.environ.get('LEFT'), os.getcwd())")).id)
     assert not set(first[0].split()) & set(second[0].split())
     assert third == [f"None {ws.root}"]
-    cool()
+    shutdown()
     wait_for(lambda: {child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE} <= before, what="the end of every kernel")
 
 

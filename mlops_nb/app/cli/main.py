@@ -153,9 +153,9 @@ def kernelspec(
     remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
 ) -> None:
     "Give JupyterLab a kernel that is there at once: Python 3 (warm), forked from a process that has the imports."
-    from mlops_nb.runs.kernels import install_kernelspec
-    folder = install_kernelspec(imports or (), remove=remove)
-    print(f"removed {folder}" if remove else f"installed {folder}: choose Python 3 (warm) in JupyterLab, after a reload of the page")
+    from mlops_nb.runs.kernels import install_kernelspec, remove_kernelspec
+    if remove: print(f"removed {remove_kernelspec()}")
+    else: print(f"installed {install_kernelspec(imports or ())}: choose Python 3 (warm) in JupyterLab, after a reload of the page")
 
 @app.command()
 def demo(

@@ -39,8 +39,8 @@ def run(
     from mlops_nb.runs.notebooks import read_notebook
     from mlops_nb.runs.parameter_values import check
     from mlops_nb.runs.parameters import describe, parameters
-    from mlops_nb.runs.fork_server import kernel_environment, nearest
-    if (kernel, where, params) == ("warm", "local", False): nearest(kernel_environment())  # gets ready while this process does
+    from mlops_nb.runs.fork_server import kernel_environment, nearest_server
+    if (kernel, where, params) == ("warm", "local", False): nearest_server(kernel_environment())  # gets ready while this process does
     path = _notebook(notebook)
     parsed = read_notebook(path)
     if params:
