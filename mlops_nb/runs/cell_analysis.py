@@ -5,113 +5,201 @@
 # %% ../../nbs/03_runs/14_cell_analysis.ipynb #2f868b74
 from __future__ import annotations
 
-import ast, re
-from dataclasses import dataclass
+import ast
+import functools
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 # %% auto #0
-__all__ = ['Code', 'understand', 'Plan', 'plan']
+__all__ = ['Code', 'analyse', 'Plan', 'plan']
+
+# %% ../../nbs/03_runs/14_cell_analysis.ipynb #4369e3f9
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+def _reads(node: ast.AST) -> Iterable[str]:
+    "Names whose values a node may use."
+    match node:
+        case ast.Name(id=name, ctx=ast.Load()) | ast.AugAssign(target=ast.Name(id=name)): return [name]
+        case ast.Constant(value=str() as text): return _WORD.findall(text)
+    return []
+
+def _writes(node: ast.AST) -> Iterable[str]:
+    "Names that a node may bind, or unbind."
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()): return [name]
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            return [(alias.asname or alias.name).partition(".")[0] for alias in aliases]
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name): return [name]
+        case ast.ExceptHandler(name=str() as name) | ast.MatchAs(name=str() as name): return [name]
+        case ast.MatchStar(name=str() as name) | ast.MatchMapping(rest=str() as name): return [name]
+        case ast.Global(names=names) | ast.Nonlocal(names=names): return names
+    return []
 
 # %% ../../nbs/03_runs/14_cell_analysis.ipynb #a768395e
-_HIDDEN = {"globals", "locals", "vars", "dir", "exec", "eval", "compile", "__import__", "__main__", "__builtins__", "get_ipython", "_getframe", "f_globals", "f_locals", "user_ns", "currentframe", "In", "Out", "record"}
-_HISTORY = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_dh|_oh|_ih")
+_REACHES_ANY = {
+    "globals", "locals", "vars", "dir", "exec", "eval", "compile", "__import__", "__main__", "__builtins__",
+    "get_ipython", "_getframe", "f_globals", "f_locals", "user_ns", "currentframe", "In", "Out", "record",
+}
+_HISTORY = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_dh|_oh|_ih")  # IPython's names for earlier inputs and outputs
 _HARMLESS = re.compile(r"^[ \t]*%(matplotlib|config|load_ext|precision)\b.*$", re.MULTILINE)
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Code:
     "A piece of code, as far as it is understood."
-    body: tuple[ast.stmt, ...]|None  # None when it is not
+    body: tuple[ast.stmt, ...] | None  # None when it is not
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
 
-def understand(source: str) -> Code:
-    "Parse code of a cell."
-    try: tree = ast.parse(_HARMLESS.sub("", source))
-    except (SyntaxError, ValueError): return Code(None)
-    return _names(tree.body)
+    @property
+    def names(self) -> frozenset[str]: return self.reads | self.writes
 
-def _names(body: list[ast.stmt]) -> Code:
-    reads, writes = set(), set()
-    for node in (inner for statement in body for inner in ast.walk(statement)):
-        match node:
-            case ast.Name(name, ast.Load()): reads.add(name)
-            case ast.Name(name): writes.add(name)
-            case ast.Attribute(_, name) if name in _HIDDEN: return Code(None)
-            case ast.Constant(str(text)): reads |= set(re.findall(r"[A-Za-z_]\w*", text))
-            case ast.Import(names) | ast.ImportFrom(names=names):
-                if any(alias.name == "*" or alias.name in _HIDDEN for alias in names): return Code(None)
-                writes |= {(alias.asname or alias.name).partition(".")[0] for alias in names}
-            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name): writes.add(name)
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)): writes.add(name)
-            case ast.Global(names) | ast.Nonlocal(names): writes |= set(names)
-    for node in (inner for statement in body for inner in ast.walk(statement) if isinstance(inner, ast.AugAssign)):
-        if isinstance(node.target, ast.Name): reads.add(node.target.id)
-    if reads & _HIDDEN or any(_HISTORY.fullmatch(name) for name in reads): return Code(None)
-    return Code(tuple(body), frozenset(reads), frozenset(writes))
-
-# %% ../../nbs/03_runs/14_cell_analysis.ipynb #61bbf3d1
-_PURE = {"dict", "list", "tuple", "set", "frozenset", "str", "int", "float", "bool", "len", "range", "min", "max", "sum", "abs", "round", "sorted", "print", "repr", "zip", "enumerate", "any", "all"}
-
-def _inert(node: ast.AST|None, rebound: frozenset[str]) -> bool:
-    "Whether code does nothing but bind names and print."
-    def all_inert(*nodes) -> bool: return all(_inert(inner, rebound) for inner in nodes)
+def _reaches_any(node: ast.AST) -> bool:
     match node:
-        case None | ast.Constant() | ast.Name(ctx=ast.Load()) | ast.Pass(): return True
-        case ast.Expr(value) | ast.FormattedValue(value) | ast.Starred(value) | ast.keyword(value=value) | ast.UnaryOp(operand=value): return _inert(value, rebound)
-        case ast.Assign(targets, value): return all(map(_is_plain, targets)) and _inert(value, rebound)
-        case ast.AnnAssign(target, _, value): return _is_plain(target) and _inert(value, rebound)
-        case ast.List(values) | ast.Tuple(values) | ast.Set(values) | ast.JoinedStr(values) | ast.BoolOp(values=values): return all_inert(*values)
-        case ast.Dict(keys, values): return all_inert(*keys, *values)
-        case ast.BinOp(left, _, right): return all_inert(left, right)
-        case ast.Compare(left, _, others): return all_inert(left, *others)
-        case ast.IfExp(test, then, other): return all_inert(test, then, other)
-        case ast.If(test, body, orelse): return all_inert(test, *body, *orelse)
-        case ast.Lambda(arguments): return all_inert(*arguments.defaults, *arguments.kw_defaults)
-        case ast.FunctionDef(args=arguments, decorator_list=[]): return all_inert(*arguments.defaults, *arguments.kw_defaults)
-        case ast.Call(ast.Name(name), arguments, keywords): return name in _PURE and name not in rebound and all_inert(*arguments, *keywords)
+        case ast.Attribute(attr=name): return name in _REACHES_ANY
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            return any(alias.name == "*" or alias.name in _REACHES_ANY for alias in aliases)
     return False
 
+# %% ../../nbs/03_runs/14_cell_analysis.ipynb #557dfec1
+_NOT_UNDERSTOOD = Code(body=None)
+
+@functools.lru_cache(maxsize=1024)  # a sweep asks for each point, whose cells differ in one
+def analyse(
+    source: str,  # of a cell
+) -> Code:
+    "What code reads and writes."
+    try: tree = ast.parse(_HARMLESS.sub("", source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError): return _NOT_UNDERSTOOD
+    return _analyse(tree.body)
+
+def _analyse(body: Sequence[ast.stmt]) -> Code:
+    nodes = [node for statement in body for node in ast.walk(statement)]
+    if any(map(_reaches_any, nodes)): return _NOT_UNDERSTOOD
+    reads = frozenset(name for node in nodes for name in _reads(node))
+    writes = frozenset(name for node in nodes for name in _writes(node))
+    if reads & _REACHES_ANY or any(map(_HISTORY.fullmatch, reads)): return _NOT_UNDERSTOOD
+    return Code(body=tuple(body), reads=reads, writes=writes)
+
+# %% ../../nbs/03_runs/14_cell_analysis.ipynb #61bbf3d1
+_PURE = {
+    "dict", "list", "tuple", "set", "frozenset", "str", "int", "float", "bool", "len", "range", "min", "max", "sum",
+    "abs", "round", "sorted", "print", "repr", "zip", "enumerate", "any", "all",
+}
+
+def _is_inert(
+    node: ast.AST | None,
+    rebound: Collection[str],  # names that the notebook binds: a builtin function among them is none any more
+) -> bool:
+    "Whether code does nothing but bind names and print."
+    parts: Sequence[ast.AST | None]
+    match node:
+        case None | ast.Constant() | ast.Name(ctx=ast.Load()) | ast.Pass(): parts = []
+        case ast.Expr(value=value) | ast.FormattedValue(value=value) | ast.Starred(value=value): parts = [value]
+        case ast.keyword(value=value) | ast.UnaryOp(operand=value): parts = [value]
+        case ast.Assign(targets=targets, value=value) if all(map(_is_plain, targets)): parts = [value]
+        case ast.AnnAssign(target=target, value=value) if _is_plain(target): parts = [value]
+        case ast.List(elts=values) | ast.Tuple(elts=values) | ast.Set(elts=values): parts = values
+        case ast.JoinedStr(values=values) | ast.BoolOp(values=values): parts = values
+        case ast.Dict(keys=keys, values=values): parts = [*keys, *values]
+        case ast.BinOp(left=left, right=right): parts = [left, right]
+        case ast.Compare(left=left, comparators=others): parts = [left, *others]
+        case ast.IfExp(test=test, body=body, orelse=orelse): parts = [test, body, orelse]
+        case ast.If(test=test, body=body, orelse=orelse): parts = [test, *body, *orelse]
+        case ast.Lambda(args=arguments) | ast.FunctionDef(args=arguments, decorator_list=[]):
+            parts = [*arguments.defaults, *arguments.kw_defaults]
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
+            if name not in _PURE or name in rebound: return False
+            parts = [*arguments, *keywords]
+        case _: return False
+    return all(_is_inert(part, rebound) for part in parts)
+
 def _is_plain(target: ast.expr) -> bool:
-    return isinstance(target, ast.Name) or isinstance(target, (ast.Tuple, ast.List)) and all(map(_is_plain, target.elts))
+    if isinstance(target, ast.Tuple | ast.List): return all(map(_is_plain, target.elts))
+    return isinstance(target, ast.Name)
 
 # %% ../../nbs/03_runs/14_cell_analysis.ipynb #b5c0ebf9
-_DRAWS = re.compile(r"\b(default_rng\(\s*\)|random\.(random|rand|randn|randint|choice|shuffle|sample|normal|uniform|permutation|gauss)\(|(time|perf_counter|monotonic|time_ns)\(\s*\)|(datetime|date|Timestamp)\.(now|today|utcnow)\(|uuid[14]\(|urandom\(|token_\w+\()")
+@dataclass(kw_only=True)
+class _Parameters:
+    "What is known of a notebook's parameters."
+    tainted: set[str]                               # the varied ones, and all that was made of them so far
+    fixed: set[str] = field(default_factory=set)    # set to the same at every point, by nothing but arithmetic
+    reset: list[str] = field(default_factory=list)  # statements that set the tainted ones
 
-@dataclass(frozen=True)
+def _read_settings(
+    settings: Iterable[Code],  # of the cells that set parameters
+    *,
+    varied: Collection[str],
+    rebound: Collection[str],
+) -> _Parameters | None:  # None when setting them in a fork would not be the same
+    parameters = _Parameters(tainted=set(varied))
+    for cell in settings:
+        if cell.body is None: return None
+        for statement in cell.body:
+            code, inert = _analyse([statement]), _is_inert(statement, rebound)
+            if not code.names & parameters.tainted:
+                if inert: parameters.fixed |= code.writes
+            elif inert and code.writes:
+                parameters.tainted |= code.writes
+                parameters.reset.append(ast.unparse(statement))
+            else: return None
+    return parameters
+
+# %% ../../nbs/03_runs/14_cell_analysis.ipynb #f6783987
+def _divide(
+    code: Mapping[int, Code],      # by position, in order
+    parameters: _Parameters,
+    *,
+    settings: Collection[int],     # positions of the cells that set parameters: they always run
+    rebound: Collection[str],
+) -> tuple[list[int], list[int]]:  # positions of the cells that run once, and of those that run at every point
+    once, again = [], []
+    tainted, skipped, is_open = set(parameters.tainted), set(), True
+    for position, cell in code.items():
+        is_free = cell.body is not None and not cell.names & tainted and not cell.writes & skipped
+        if position in settings or (is_open and is_free):
+            once.append(position)
+            continue
+        again.append(position)
+        tainted |= cell.writes
+        skipped |= cell.names
+        is_inert = cell.body is not None and all(_is_inert(statement, rebound) for statement in cell.body)
+        is_open = is_open and is_inert and cell.reads - _PURE - parameters.fixed <= tainted
+    return once, again
+
+# %% ../../nbs/03_runs/14_cell_analysis.ipynb #c04dbbca
+_DRAWS = re.compile(
+    r"\b(default_rng\(\s*\)|"
+    r"random\.(random|rand|randn|randint|choice|shuffle|sample|normal|uniform|permutation|gauss)\(|"
+    r"(time|perf_counter|monotonic|time_ns)\(\s*\)|(datetime|date|Timestamp)\.(now|today|utcnow)\(|"
+    r"uuid[14]\(|urandom\(|token_\w+\()")
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     "Which cells of a notebook run once for all points of a sweep."
-    once: tuple[int, ...]   # positions of the code cells that run before the fork, in order; those that set parameters are among them
-    again: tuple[int, ...]  # positions of the code cells that run at every point, in order
-    reset: str              # code that sets the varied parameters, and what is computed from them, to the values of a point
+    once: tuple[int, ...]   # positions of the code cells that run before the fork, those that set parameters included
+    again: tuple[int, ...]  # positions of the code cells that run at every point
+    reset: str              # code that sets the varied parameters, and what is computed from them, to those of a point
     drawn: tuple[int, ...]  # shared cells that seem to draw random numbers without a seed, or to read the clock
 
     @property
     def shares(self) -> bool: return bool(self.once)
 
 def plan(
-    sources: list[str|None],    # of the cells, by position; None for one that is no code
-    settings: tuple[int, ...],  # positions of the cells that set parameters, the injected one among them
-    varied: set[str],           # names of the varied parameters
+    sources: Sequence[str | None],  # of the cells, by position; None for one that is no code
+    settings: Collection[int],      # positions of the cells that set parameters, the injected one among them
+    varied: Collection[str],        # names of the varied parameters
 ) -> Plan:
     "What can be shared; nothing when that cannot be told."
-    code = {at: understand(source) for at, source in enumerate(sources) if source is not None and source.strip()}
-    nothing = Plan((), tuple(code), "", ())
-    tainted, fixed, reset = set(varied), set(), []
-    rebound = frozenset().union(*(piece.writes for piece in code.values()))
-    for at in settings:
-        if code[at].body is None: return nothing
-        for statement in code[at].body:
-            names = _names([statement])
-            if not (names.reads | names.writes) & tainted: fixed |= names.writes if _inert(statement, rebound) else set()
-            elif _inert(statement, rebound) and names.writes: tainted |= names.writes; reset.append(ast.unparse(statement))
-            else: return nothing
-    once, again, passed, open_ = [], [], [], True
-    for at, piece in code.items():
-        if at in settings: once.append(at); continue
-        free = piece.body is not None and not (piece.reads | piece.writes) & tainted
-        if open_ and free and not any(piece.writes & (skipped.reads | skipped.writes) for skipped in passed): once.append(at); continue
-        again.append(at)
-        tainted |= piece.writes
-        passed.append(piece)
-        open_ = open_ and piece.body is not None and all(_inert(statement, rebound) for statement in piece.body) and piece.reads - _PURE - fixed <= tainted
-    if set(once) <= set(settings): return nothing
-    return Plan(tuple(once), tuple(again), "\n".join(reset), tuple(at for at in once if at not in settings and _DRAWS.search(sources[at])))
+    written = {position: source for position, source in enumerate(sources) if source and source.strip()}
+    code = {position: analyse(source) for position, source in written.items()}
+    nothing = Plan(once=(), again=tuple(code), reset="", drawn=())
+    rebound = {name for cell in code.values() for name in cell.writes}
+    setting = [cell for position, cell in code.items() if position in settings]
+    parameters = _read_settings(setting, varied=varied, rebound=rebound)
+    if parameters is None: return nothing
+    once, again = _divide(code, parameters, settings=settings, rebound=rebound)
+    shared = [position for position in once if position not in settings]
+    if not shared: return nothing
+    drawn = tuple(position for position in shared if _DRAWS.search(written[position]))
+    return Plan(once=tuple(once), again=tuple(again), reset="\n".join(parameters.reset), drawn=drawn)
