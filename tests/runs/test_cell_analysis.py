@@ -47,7 +47,7 @@ ABOUT_PARAMETERS = (  # a few forms that meet often: what is tainted, what is mo
     "def f(x): return x + {w}", "h = lambda k={w}: k + rate", "{v} = h()", "{v} = random.random()", "xs = [{w}]",
     "ys = [*xs, rate]", "rate = {w}", "{v} = len(xs) * rate",
 )
-BUILTIN_BOUND_ANEW = ["def max(*n): xs.append(len(n)); return sum(n)", "a = max(rows, rate)", "xs.append(b)"]
+BUILTIN_BOUND_ANEW = ["def max(*n): xs.append('max'); return sum(n)", "a = max(rows, rate)", "xs.append(b)"]
 
 
 def cells_of(forms: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
