@@ -23,7 +23,8 @@ from .lineage import Models
 from ..data.profiles import profile
 from ..registry.registry import ModelVersion
 from ..runs.runs import begin
-from ..runs.wandb_mirror import MirroredRun, mirror
+from ..runs.wandb_mirror import mirror
+from ..runs.wandb_runs import FolderArtifact, MirroredRun
 from ..models.training import TEXT_BINS, ColumnEncoding, Model, column_type, domain_of, pack
 
 # %% auto #0
@@ -114,9 +115,9 @@ def export_wandb(self: Models,
     kept = self.home.make("exports")/f"{version.name}-{version.version}-{version.package[:12]}"  # W&B reads it when it uploads, which may be later
     if not kept.is_dir():
         with tempfile.TemporaryDirectory(dir=kept.parent) as aside: shutil.move(self.export_mlflow(version.ref, Path(aside)/"model"), kept)
-    artifact = {"name": version.name, "type": "model", "folder": str(kept.absolute()), "aliases": [*version.aliases, f"version-{version.version}"], "description": version.description, "metadata": {"package": version.package, "trained_on": list(version.trained_on), "metrics": version.metrics, "run": version.run_id}}
+    artifact = FolderArtifact(name=version.name, type="model", folder=str(kept.absolute()), aliases=[*version.aliases, f"version-{version.version}"], description=version.description, metadata={"package": version.package, "trained_on": list(version.trained_on), "metrics": version.metrics, "run": version.run_id})
     moment = iso(now())
-    return mirror(MirroredRun(new_id(), f"export {version.ref}", self.home.root.name or "mlops_nb", "succeeded", {"model": version.ref}, version.metrics, started=moment, ended=moment, job_type="export", artifact=artifact), self.home.folder)
+    return mirror(MirroredRun(id=new_id(), name=f"export {version.ref}", project=self.home.root.name or "mlops_nb", status="succeeded", params={"model": version.ref}, metrics=version.metrics, started=moment, ended=moment, job_type="export", artifact=artifact), self.home.folder)
 
 # %% ../../nbs/07_promotion/05_exchange.ipynb #caaba7bc
 @patch

@@ -131,7 +131,7 @@ def watch(
 @app.command()
 def sync() -> None:
     "Copy runs to W&B that were not yet, and upload what was written offline."
-    from mlops_nb.runs.wandb_mirror import sync
+    from mlops_nb.runs.wandb_sync import sync
     ws = Workspace()
     print(f"{ws.mirror_all()} runs copied")
     print(f"{len(sync(ws.folder))} runs uploaded")
