@@ -29,7 +29,7 @@ from .fork_messages import Connection, KernelRequest, ask
 from .fork_server import ADDRESS, ensure_server, nearest_server, shutdown
 
 # %% auto #0
-__all__ = ['log', 'PROVISIONER', 'ForkedKernel', 'ForkProvisioner', 'install_kernelspec', 'remove_kernelspec']
+__all__ = ['PROVISIONER', 'ForkedKernel', 'ForkProvisioner', 'install_kernelspec', 'remove_kernelspec']
 
 # %% ../../nbs/03_runs/10_kernels.ipynb #9902d869
 class ForkedKernel:
@@ -86,7 +86,7 @@ def _exit_status(end: socket.socket, pid: int) -> int:
     return code
 
 # %% ../../nbs/03_runs/10_kernels.ipynb #2a4a8c96
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 PROVISIONER = "mlops-nb-fork"
 
 def _why_fresh(command: list[str]) -> str:
@@ -119,7 +119,7 @@ class ForkProvisioner(LocalProvisioner):
             except (OSError, ValueError) as error:
                 if self.address: raise
                 reason = str(error)
-        log.warning("a fresh kernel instead of a fork: %s", reason)
+        _log.warning("a fresh kernel instead of a fork: %s", reason)
         return await super().launch_kernel(cmd, **kwargs)
 
     def _fork(self, request: KernelRequest) -> ForkedKernel:

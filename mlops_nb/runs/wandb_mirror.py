@@ -21,7 +21,7 @@ from ..base.errors import StorageError
 from .wandb_runs import MirroredRun, Mode, NotMirrored, request_of, resolve_mode
 
 # %% auto #0
-__all__ = ['THREAD', 'log', 'wandb_environment', 'mirror', 'Mirror']
+__all__ = ['THREAD', 'wandb_environment', 'mirror', 'Mirror']
 
 # %% ../../nbs/03_runs/16_wandb_mirror.ipynb #074f805a
 _NEEDED = re.compile(
@@ -78,7 +78,6 @@ _process = _Process()
 
 # %% ../../nbs/03_runs/16_wandb_mirror.ipynb #4aac7fc2
 def _forget_process() -> None:
-    "Two processes must not share its pipes."
     global _process
     _process = _Process()
 
@@ -137,7 +136,7 @@ class _Background:
         _process.close()
 
 # %% ../../nbs/03_runs/16_wandb_mirror.ipynb #94bfd556
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 class Mirror:
     "Mirrors runs in the background, one after the other; nothing starts before the first `add`."
@@ -173,4 +172,4 @@ class Mirror:
             self._on_done(run_id)
         except Exception as error:  # whatever W&B or a store does, the run itself has ended well
             self.failed[run_id] = str(error)
-            log.warning("run %s is not mirrored: %s", run_id, error)
+            _log.warning("run %s is not mirrored: %s", run_id, error)
