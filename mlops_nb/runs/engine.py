@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # %% auto #0
-__all__ = ['WHOLE', 'EngineOptions', 'KernelClient', 'execute_aside', 'EngineClient', 'WarmEngine', 'starting_point']
+__all__ = ['WHOLE', 'EngineOptions', 'execute_aside', 'EngineClient', 'WarmEngine', 'starting_point']
 
 # %% ../../nbs/03_runs/12_engine.ipynb #27adc358
 WHOLE = "whole:"  # before the path of an output
@@ -102,7 +102,7 @@ def _time_limit(
     return limit
 
 # %% ../../nbs/03_runs/12_engine.ipynb #b59da6ed
-class KernelClient(PapermillNotebookClient):
+class _KernelClient(PapermillNotebookClient):
     "nbclient's client, with a kernel that is forked."
     km: Any       # nbclient's types say less than what it has: a manager with a provisioner,
     kc: Any       # and a client that is asynchronous
@@ -167,7 +167,7 @@ def _kill_group(group: int) -> None:
 
 # %% ../../nbs/03_runs/12_engine.ipynb #acb00171
 def execute_aside(
-    client: KernelClient,
+    client: _KernelClient,
     code: str,             # nothing happens when there is none
 ) -> None:
     "Execute code that is in no cell, and wait for its end; raise `RuntimeError` with what it raised."
@@ -180,7 +180,7 @@ def _assigning(values: Mapping[str, str]) -> str:
     return "\n".join(f"{name} = {value!r}" for name, value in values.items())
 
 # %% ../../nbs/03_runs/12_engine.ipynb #4c08fea1
-class EngineClient(KernelClient):
+class EngineClient(_KernelClient):
     "nbclient's client, with cells that need not run."
     options = EngineOptions()
 

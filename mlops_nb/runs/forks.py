@@ -25,11 +25,11 @@ from .forked_kernels import become_kernel
 from .preloading import Preloaded, settle
 
 # %% auto #0
-__all__ = ['before_serving', 'Child', 'Children', 'Ahead', 'Forker', 'Server', 'serve_forks', 'serve_from_here']
+__all__ = ['before_serving', 'serve_forks', 'serve_from_here']
 
 # %% ../../nbs/03_runs/08_forks.ipynb #50b0de71
 @dataclass(frozen=True, kw_only=True)
-class Child:
+class _Child:
     "A forked kernel."
     pid: int
     connection: Connection
@@ -41,7 +41,7 @@ def _fork_kernel(
     *,
     holds_state: bool,
     leave: Callable[[], None],  # closes in the child what belongs to the server
-) -> Child:
+) -> _Child:
     "A child that becomes a kernel, and waits to be told what for."
     file = Path(f"{connection['ip']}.json")
     file.write_text(json.dumps(connection))
@@ -52,7 +52,7 @@ def _fork_kernel(
         leave()
         become_kernel([*arguments, "-f", str(file)], waiting, holds_state=holds_state)
     waiting.close()
-    return Child(pid=pid, connection=connection, orders=orders)
+    return _Child(pid=pid, connection=connection, orders=orders)
 
 def _fork_drawing_on() -> int:
     "Fork; the child draws the random numbers that its parent would have drawn."
@@ -62,21 +62,21 @@ def _fork_drawing_on() -> int:
     return pid
 
 # %% ../../nbs/03_runs/08_forks.ipynb #4bb5f8c3
-class Children:
+class _Children:
     "The kernels that this process has forked: who asked for them, which are alive, how they ended."
 
     def __init__(self, ready: selectors.EpollSelector):
         self._ready = ready
-        self.on_end: Callable[[Child], None] = lambda _: None
-        self._alive: dict[int, Child] = {}                   # by process descriptor
+        self.on_end: Callable[[_Child], None] = lambda _: None
+        self._alive: dict[int, _Child] = {}                   # by process descriptor
         self._asked_by: dict[socket.socket, list[int]] = {}  # processes by the connection that asked for them
         self._codes: dict[int, int] = {}                     # exit statuses by process
 
     def __len__(self) -> int: return len(self._alive)
     def code(self, pid: int) -> int | None: return self._codes.get(pid)
-    def give(self, child: Child, end: socket.socket) -> None: self._asked_by.setdefault(end, []).append(child.pid)
+    def give(self, child: _Child, end: socket.socket) -> None: self._asked_by.setdefault(end, []).append(child.pid)
 
-    def add(self, child: Child) -> None:
+    def add(self, child: _Child) -> None:
         descriptor = os.pidfd_open(child.pid)
         self._alive[descriptor] = child
         self._ready.register(descriptor, selectors.EVENT_READ, self._reap)
@@ -112,12 +112,12 @@ def _remove_files(connection: Connection) -> None:
     for file in place.parent.glob(f"{place.name}*"): file.unlink()
 
 # %% ../../nbs/03_runs/08_forks.ipynb #c8c1699c
-class Ahead:
+class _Ahead:
     "What is done ahead of need: imports, and one spare kernel."
 
-    def __init__(self, fork: Callable[[list[str]], Child]):
+    def __init__(self, fork: Callable[[list[str]], _Child]):
         self._fork, self.preloaded = fork, Preloaded()
-        self.spare: Child | None = None
+        self.spare: _Child | None = None
         self.arguments: list[str] | None = None  # of the spare kernel, made or to be made; None when none is
         self.is_calm = False                     # a kernel has ended, and nobody has asked for one since
 
@@ -128,11 +128,11 @@ class Ahead:
         if self.spare is not None: self.spare.orders.close()  # it ends when it finds nobody there
         self.spare = None
 
-    def take_spare(self) -> Child | None:
+    def take_spare(self) -> _Child | None:
         spare, self.spare = self.spare, None
         return spare
 
-    def note_end(self, child: Child) -> None:
+    def note_end(self, child: _Child) -> None:
         self.is_calm = True
         if child is not self.spare: return
         self.drop_spare()
@@ -150,12 +150,12 @@ class Ahead:
         else: self.spare = self._fork(self.arguments)
 
 # %% ../../nbs/03_runs/08_forks.ipynb #15fece92
-class Forker:
+class _Forker:
     "Forks the kernels that are asked for."
 
-    def __init__(self, folder: Path, children: Children, *, holds_state: bool):
+    def __init__(self, folder: Path, children: _Children, *, holds_state: bool):
         self._folder, self._children, self._holds_state = folder, children, holds_state
-        self.ahead = Ahead(self._fork)
+        self.ahead = _Ahead(self._fork)
         children.on_end = self.ahead.note_end
 
     def refusal(self, request: KernelRequest) -> dict[str, object]:  # an answer; empty when there is no refusal
@@ -170,13 +170,13 @@ class Forker:
         hazard = hazard or shadowing_hazard(request["folder"])
         return {"unsafe": hazard} if hazard else {}
 
-    def kernel(self, request: KernelRequest) -> Child:
+    def kernel(self, request: KernelRequest) -> _Child:
         self.ahead.arguments = arguments = request["arguments"]
         known = request["connection"]
         if known and Path(known["ip"]).parent == self._folder: return self._fork(arguments, known)
         return self.ahead.take_spare() or self._fork(arguments)
 
-    def _fork(self, arguments: list[str], connection: Connection | None = None) -> Child:
+    def _fork(self, arguments: list[str], connection: Connection | None = None) -> _Child:
         child = _fork_kernel(
             arguments, connection or new_connection(self._folder), holds_state=self._holds_state,
             leave=self._children.leave)
@@ -184,15 +184,15 @@ class Forker:
         return child
 
 # %% ../../nbs/03_runs/08_forks.ipynb #30dfe3be
-class Server:
+class _Server:
     "Forks kernels until its owner is gone: `listener` is where they are asked for, `folder` where their files lie."
 
     def __init__(self, owner: socket.socket, listener: socket.socket, folder: Path, *, holds_state: bool):
         self._owner, self._listener, self._ready = owner, listener, selectors.EpollSelector()
         self._ready.register(owner, selectors.EVENT_READ, self._answer)
         self._ready.register(listener, selectors.EVENT_READ, self._accept)
-        self._children, self._is_retired = Children(self._ready), False
-        self.forker = Forker(folder, self._children, holds_state=holds_state)
+        self._children, self._is_retired = _Children(self._ready), False
+        self.forker = _Forker(folder, self._children, holds_state=holds_state)
 
     def serve(self) -> None:
         "Answer requests; while there are none, work ahead."
@@ -230,8 +230,8 @@ def _reply(
     request: dict[str, Any],
     end: socket.socket,       # whose request it is
     *,
-    forker: Forker,
-    children: Children,
+    forker: _Forker,
+    children: _Children,
 ) -> dict[str, object] | None:
     if "prewarm" in request: return forker.ahead.preload(request["prewarm"])
     if "code" in request: return {"code": children.code(request["code"])}
@@ -260,7 +260,7 @@ def serve_forks(
     "What the process of a server does."
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ends = socket.socket(fileno=owner), socket.socket(fileno=listener)
-    server = Server(*ends, Path(folder), holds_state=False)
+    server = _Server(*ends, Path(folder), holds_state=False)
     names = (*_OF_KERNELS, *os.environ.get("MLOPS_PRELOAD", "").split(","))
     server.forker.ahead.preload(f"import {name.strip()}" for name in names if name.strip())
     server.serve()
@@ -281,5 +281,5 @@ def serve_from_here(
 
     def serve() -> None:
         for stream in sys.stdout, sys.stderr: stream.flush()
-        with listener: Server(listener.accept()[0], listener, Path(address).parent, holds_state=True).serve()
+        with listener: _Server(listener.accept()[0], listener, Path(address).parent, holds_state=True).serve()
     asyncio.get_running_loop().call_soon(serve)

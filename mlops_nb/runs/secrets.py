@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from papermill.engines import NotebookExecutionManager
 
 # %% auto #0
-__all__ = ['secret_pattern', 'hidden', 'hide_in_notebook', 'hide_on_save']
+__all__ = ['hide_on_save']
 
 # %% ../../nbs/03_runs/11_secrets.ipynb #9a1b7217
 def _forms(value: str) -> set[str]:
@@ -27,7 +27,7 @@ def _forms(value: str) -> set[str]:
     in_json = [json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
     return {value, repr(value)[1:-1], *in_json, escape(value), quote(value, safe=""), quote_plus(value)}
 
-def secret_pattern(
+def _secret_pattern(
     values: Iterable[str],
 ) -> re.Pattern[str] | None:  # None when there is nothing to hide
     "What finds the values in any of their forms."
@@ -35,42 +35,42 @@ def secret_pattern(
     longest_first = sorted(forms, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, [SECRET, *longest_first]))) if forms else None
 
-def hidden(
+def _hidden(
     content: Any,              # text, lists, dictionaries, and what else JSON holds
     pattern: re.Pattern[str],
 ) -> Any:
     "Content without what the pattern finds."
     if isinstance(content, str): return pattern.sub(SECRET, content)
-    if isinstance(content, list): return [hidden(item, pattern) for item in content]
+    if isinstance(content, list): return [_hidden(item, pattern) for item in content]
     if not isinstance(content, dict): return content
-    return type(content)((hidden(key, pattern), hidden(value, pattern)) for key, value in content.items())
+    return type(content)((_hidden(key, pattern), _hidden(value, pattern)) for key, value in content.items())
 
 # %% ../../nbs/03_runs/11_secrets.ipynb #b36fa903
 _FILLED = {"text", "metadata", "ename", "evalue", "traceback"}
 
-def hide_in_notebook(
+def _hide_in_notebook(
     notebook: NotebookNode,
     pattern: re.Pattern[str],
 ) -> None:
     "Hide what the pattern finds in outputs and widgets."
     for widgets in notebook.metadata.get("widgets", {}).values():
-        for model in widgets["state"].values(): model["state"] = hidden(model["state"], pattern)
+        for model in widgets["state"].values(): model["state"] = _hidden(model["state"], pattern)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()): _hide_in_output(output, pattern)
 
 def _hide_in_output(output: NotebookNode, pattern: re.Pattern[str]) -> None:
-    for name in _FILLED & output.keys(): output[name] = hidden(output[name], pattern)
-    if "data" in output: output["data"] = {kind: hidden(value, pattern) for kind, value in output["data"].items()}
+    for name in _FILLED & output.keys(): output[name] = _hidden(output[name], pattern)
+    if "data" in output: output["data"] = {kind: _hidden(value, pattern) for kind, value in output["data"].items()}
 
 def hide_on_save(
     manager: NotebookExecutionManager,
     values: Iterable[str],
 ) -> None:
     "Let nothing of these values be written with papermill's notebook."
-    pattern, save = secret_pattern(values), manager.save
+    pattern, save = _secret_pattern(values), manager.save
     if pattern is None: return
 
     def save_hidden(**options: Any) -> None:
-        hide_in_notebook(manager.nb, pattern)
+        _hide_in_notebook(manager.nb, pattern)
         save(**options)
     manager.save = save_hidden
