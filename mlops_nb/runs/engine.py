@@ -11,7 +11,6 @@ import queue
 import shutil
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -26,7 +25,7 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io
 from papermill.log import logger as papermill_log
 
-from .fork_messages import ask
+from .fork_messages import ask, socket_folder
 from .fork_server import imports_of
 from .kernels import PROVISIONER, ForkedKernel
 from .notebooks import code_sources
@@ -290,7 +289,7 @@ def starting_point(
     if client.forked is None:
         yield "", "its kernel is not a forked one"
         return
-    folder = tempfile.mkdtemp(prefix="mlops-nb-")
+    folder = socket_folder()
     address = f"{folder}/forks"
     try:
         execute_aside(client, _SERVE.format(address=address))

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import socket
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
 # %% auto #0
-__all__ = ['Connection', 'new_connection', 'KernelRequest', 'send', 'receive', 'ask']
+__all__ = ['Connection', 'socket_folder', 'new_connection', 'KernelRequest', 'send', 'receive', 'ask']
 
 # %% ../../nbs/03_runs/04_fork_messages.ipynb #f8718289
 class Connection(TypedDict):
@@ -29,8 +31,17 @@ class Connection(TypedDict):
     hb_port: int
     control_port: int
 
+_LONGEST = 107 - len("/01234567-5")  # bytes of a folder, so that a socket's name finds room behind it
+
+def socket_folder() -> Path:
+    "A new folder for sockets, which only this user can open."
+    folder = Path(tempfile.mkdtemp(prefix="mlops-nb-"))
+    if len(os.fsencode(folder)) <= _LONGEST: return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix="mlops-nb-", dir="/tmp"))
+
 def new_connection(
-    folder: Path,  # that only this user can open
+    folder: Path,  # see `socket_folder`
 ) -> Connection:
     "A place for a kernel that is to be forked."
     return {

@@ -15,12 +15,11 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 
-from .fork_messages import send
+from .fork_messages import send, socket_folder
 
 # %% auto #0
 __all__ = ['ADDRESS', 'imports_of', 'kernel_environment', 'ForkServer', 'ensure_server', 'nearest_server', 'shutdown']
@@ -79,7 +78,7 @@ class ForkServer:
     "A process that forks kernels, for as long as this object is open."
 
     def __init__(self, environment: Mapping[str, str]):
-        self._folder = tempfile.mkdtemp(prefix="mlops-nb-")  # open to this user only
+        self._folder = str(socket_folder())
         self.environment, self.address = _lasting(environment), f"{self._folder}/forks"
         self.was_told = False                                # what to import
         self._owner, theirs = socket.socketpair()

@@ -15,6 +15,7 @@ import pytest
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.runs.engine import EngineClient, starting_point
+from mlops_nb.runs.fork_messages import socket_folder
 from mlops_nb.runs.fork_server import shutdown
 from support import executed_notebook, printed, wait_for
 
@@ -98,8 +99,8 @@ def test_what_a_notebook_started_ends_with_it(ws: Workspace, write_notebook: Wri
 
 def test_starting_point_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "Neither its folder nor the kernel that it forked ahead of need, which might make the folder anew."
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
+    folder = socket_folder()  # a short one: the path of a socket has at most 107 bytes
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
     source, left = tmp_path / "a.ipynb", []
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1")]), source)
     options: dict[str, Any] = {"engine_name": "mlops_nb", "progress_bar": False, "kernel_name": "python3"}
@@ -114,4 +115,4 @@ def test_starting_point_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
 
     papermill.execute_notebook(source, None, at_end=fork_twice, **options)
     assert left == []
-    assert [folder for folder in (tmp_path / "temporary").glob("mlops-nb-*") if not (folder / "forks").exists()] == []
+    assert [made for made in folder.glob("mlops-nb-*") if not (made / "forks").exists()] == []

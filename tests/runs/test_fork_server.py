@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -19,7 +18,7 @@ import pytest
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.runs import fork_server
-from mlops_nb.runs.fork_messages import KernelRequest, ask, receive, send
+from mlops_nb.runs.fork_messages import KernelRequest, ask, receive, send, socket_folder
 from mlops_nb.runs.fork_server import shutdown
 from mlops_nb.runs.preloading import LAZY
 from support import printed, wait_for
@@ -137,6 +136,18 @@ def test_kernels_of_another_environment_leave_those_at_work_alone(
     wait_for(lambda: has_ended(server), 20, "the end of the first server")
 
 
+def test_kernels_are_forked_where_temporary_files_lie_deep(
+    ws: Workspace, write_notebook: WriteNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    "The path of a socket has at most 107 bytes."
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    assert printed(ws, ws.runs.run(write_notebook("a.ipynb", "print('ran')")).id) == "ran"
+    assert "fresh kernel" not in caplog.text
+
+
 # Those who ask
 
 class Started:
@@ -167,7 +178,7 @@ class Started:
 
 @pytest.fixture
 def server() -> Iterator[Started]:
-    started = Started(Path(tempfile.mkdtemp()))  # a short path: that of a socket has at most 107 characters
+    started = Started(socket_folder())
     yield started
     started.owner.close()
 

@@ -30,11 +30,12 @@ TELLING = (
 )
 
 
-def telling_files(folder: Path) -> list[str]:
-    "Files that hold any form of the value."
-    files = [file for file in folder.rglob("*") if file.is_file()]
+def telling_files(ws: Workspace) -> list[str]:
+    "Files of the project that hold any form of the value, when all has been written."
+    ws.mirror.close()
+    files = [file for file in ws.root.rglob("*") if file.is_file()]
     assert files
-    return [str(file.relative_to(folder)) for file in files if any(trace in file.read_bytes() for trace in TRACES)]
+    return [str(file.relative_to(ws.root)) for file in files if any(trace in file.read_bytes() for trace in TRACES)]
 
 
 @pytest.mark.parametrize("kernel", ["warm", "fresh"])
@@ -43,15 +44,14 @@ def test_secret_reaches_the_kernel_and_no_file(ws: Workspace, write_notebook: Wr
     done = ws.runs.run(notebook, {"token": VALUE, "rate": 0.5}, kernel=kernel)
     assert done.params == {"token": SECRET, "rate": 0.5}
     assert SECRET in nbformat.writes(executed_notebook(ws, done.id))
-    ws.mirror.close()  # it has written what it writes
-    assert telling_files(ws.root) == []
+    assert telling_files(ws) == []
 
 
 def test_secret_in_an_error_is_in_no_message(ws: Workspace, write_notebook: WriteNotebook) -> None:
     notebook = write_notebook("a.ipynb", "raise ValueError(f'cannot log in with {token}')", parameters=DECLARED)
     with pytest.raises(RunFailed) as caught: ws.runs.run(notebook, {"token": VALUE})
     assert SECRET in str(caught.value) and "wörd" not in str(caught.value)
-    assert telling_files(ws.root) == []
+    assert telling_files(ws) == []
 
 
 def test_secret_of_a_sweep_reaches_every_point(ws: Workspace, write_notebook: WriteNotebook) -> None:
@@ -59,7 +59,7 @@ def test_secret_of_a_sweep_reaches_every_point(ws: Workspace, write_notebook: Wr
     ended = sweep(ws.runs, notebook, {"rate": [0.1, 0.2, 0.3]}, {"token": VALUE}, jobs=1)
     runs = [run for run in ended if isinstance(run, RunRecord)]
     assert [(run.status, run.params["token"]) for run in runs] == [("succeeded", SECRET)] * 3
-    assert telling_files(ws.root) == []
+    assert telling_files(ws) == []
 
 
 def test_secret_cannot_be_varied(ws: Workspace, write_notebook: WriteNotebook) -> None:
@@ -75,7 +75,7 @@ def test_secret_from_the_environment_by_hand(
     monkeypatch.setenv("SHOP_TOKEN", VALUE)
     done = cli("run", "a.ipynb", "-p", "token", "env:SHOP_TOKEN")
     assert done.returncode == 0, done.stderr
-    assert "wörd" not in done.stdout + done.stderr and telling_files(ws.root) == []
+    assert "wörd" not in done.stdout + done.stderr and telling_files(ws) == []
 
 
 def test_secret_that_the_environment_does_not_have_is_named(
@@ -94,7 +94,7 @@ def test_pipeline_records_no_secret(ws: Workspace, write_notebook: WriteNotebook
 
     done = ws.pipelines.run(flow, token=VALUE)
     assert done.params == {"token": SECRET} and done["a"].params["token"] == SECRET
-    assert telling_files(ws.root) == []
+    assert telling_files(ws) == []
 
 
 @pytest.mark.parametrize("word", ["text", "stream", "python", "e"])
