@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from mlops_nb.runs.execution import Execution
     from mlops_nb.runs.runs import Runs
     from mlops_nb.serving.batches import Batches
-    from mlops_nb.runs.wandb_mirror import Mirror, MirroredRun
+    from mlops_nb.runs.wandb_mirror import Mirror
+    from mlops_nb.runs.wandb_runs import MirroredRun
     from mlops_nb.models.tuning import Studies
     from mlops_nb.data.validation import ExpectationsVersions
     from mlops_nb.features.feature_views import Features
@@ -42,7 +43,8 @@ class Workspace(Home):
 
     @cached_property
     def datasets(self) -> Datasets:
-        from mlops_nb.data import differences, leakage, splits, validation  # noqa: F401: they give it diff, split, validate, admit
+        from mlops_nb.data import differences, leakage, validation  # noqa: F401: they give it diff, split, validate, admit
+        from mlops_nb.data.splits import splits  # noqa: F401: they give it diff, split, validate, admit
         from mlops_nb.data.datasets import Datasets
         return Datasets(self)
 
@@ -95,11 +97,11 @@ class Workspace(Home):
         return mirror
 
     def _to_mirror(self, id: str) -> MirroredRun:
-        from mlops_nb.runs.wandb_mirror import MirroredRun
+        from mlops_nb.runs.wandb_runs import MirroredRun
         run = self.runs[id]
         executed = self.folder/"runs"/f"{id}.ipynb"
-        return MirroredRun(id, Path(run.notebook).stem, self.root.name or "mlops_nb", run.status, run.params, run.metrics, tuple(self.runs.history(id)), run.started or "", run.ended or "",
-            group=run.tags.get("sweep") or run.tags.get("pipeline"), tags=tuple(f"{name}:{value}"[:64] for name, value in run.tags.items()), notebook=executed if executed.is_file() else None, notes=run.step)
+        return MirroredRun(id=id, name=Path(run.notebook).stem, project=self.root.name or "mlops_nb", status=run.status, params=run.params, metrics=run.metrics, history=self.runs.history(id),
+            started=run.started or "", ended=run.ended or "", group=run.tags.get("sweep") or run.tags.get("pipeline"), tags=tuple(f"{name}:{value}"[:64] for name, value in run.tags.items()), notebook=executed if executed.is_file() else None, notes=run.step)
 
     def _was_mirrored(self, id: str) -> None:
         from mlops_nb.base import schema as db
@@ -120,7 +122,7 @@ class Workspace(Home):
 
     @cached_property
     def models(self) -> Models:
-        from mlops_nb.promotion.exchange import Models  # with promote, rollback, reproduce, export
+        from mlops_nb.registry.registry import Models  # with promote, rollback, reproduce, export
         return Models(self)
 
     @cached_property

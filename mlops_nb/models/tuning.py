@@ -15,7 +15,9 @@ from ..base.references import check_name
 from ..runs.execution import Execution
 from ..runs.executors import Executor, Local
 from ..runs.jobs import RunOptions
-from ..runs.parameters import check, parameters, read_notebook
+from ..runs.parameter_values import check
+from ..runs.parameters import parameters
+from ..runs.notebooks import read_notebook
 from ..runs.records import RunRecord, RunRecords
 from .training import TrainingData
 

@@ -27,7 +27,8 @@ from ..runs.jobs import RunOptions
 from .fingerprints import difference, fingerprint_parts, texts
 from .steps import Output, Pipeline, Step, StepRun, fill, promised, state_word, svg
 from ..base.project import Home
-from ..runs.parameters import check, read_notebook, recorded
+from ..runs.parameter_values import check, recorded
+from ..runs.notebooks import read_notebook
 from ..runs.records import RunRecord, RunRecords
 from ..runs.statuses import is_gone
 from ..base.store import lock

@@ -19,11 +19,12 @@ from ..base.errors import BadParameter, NotFound, Refused, storage_errors
 from ..base.references import check_name
 from ..data.datasets import Datasets
 from ..features.transforms import as_they_are
-from .lineage import Models
+from ..registry.registry import Models
 from ..data.profiles import profile
 from ..registry.registry import ModelVersion
 from ..runs.run import begin_run
-from ..runs.wandb_mirror import MirroredRun, mirror
+from ..runs.wandb_runs import MirroredRun
+from ..runs.wandb_mirror import mirror
 from ..models.training import TEXT_BINS, ColumnEncoding, Model, column_type, domain_of, pack
 
 # %% auto #0

@@ -23,7 +23,7 @@ from ..data.datasets import Datasets
 from ..features.transforms import JoinedTables, blanked
 from ..pipelines.steps import levels
 from ..base.project import Home
-from .promotion import Models
+from ..registry.registry import Models
 from ..runs import writer
 from ..runs.records import RunRecord
 from ..registry.registry import ModelVersion

@@ -22,7 +22,7 @@ from .gates import Case, evidence, gate
 from ..base.project import committed
 from ..data.leakage import SUSPICIOUS, find_leaks
 from ..runs.records import RunRecord, RunRecords
-from ..registry.reproduction import Models
+from ..registry.registry import Models
 from ..data.splits import holdout_mask
 from ..data.validation import ExpectationsVersions
 from ..features.feature_views import Features

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 from ..base.core import digest, write_whole
 from ..base.errors import BadParameter
 from ..base.project import Home
-from .fork_server import imports_of, kernel_environment, nearest
-from .parameters import check, read_notebook, recorded, secrets
+from .fork_server import imports_of, kernel_environment, nearest_server
+from .parameter_values import check, recorded, secrets
+from .notebooks import read_notebook
 from .run import begin_run, path_in_project
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def prewarm(
     threads: int | None = None,   # that a kernel may use; as many as it likes when not given
 ) -> None:
     "Let the fork server of this process get ready; raise `BadNotebook` for what is none."
-    nearest(kernel_environment(threads), lambda: _imports(read_notebook(Path(notebook))))
+    nearest_server(kernel_environment(threads), lambda: _imports(read_notebook(Path(notebook))))
 
 def _imports(notebook: NotebookNode) -> list[str]:
     return imports_of(cell.source for cell in notebook.cells if cell.cell_type == "code")

@@ -100,7 +100,7 @@ def execute_cells(
     "Let papermill execute the cells of a job; raise `BadNotebook` when its kernel is not installed here."
     from papermill import execute_notebook
 
-    from mlops_nb.runs.kernels import WHOLE, WarmEngine
+    from mlops_nb.runs.engine import WHOLE, WarmEngine
     watch, options = _Watch(on_cell), job.options
     environment = kernel_environment(threads) | home.environment() | {RUN_VARIABLE: job.id}
     try:

@@ -52,7 +52,7 @@ def _parameterized(notebook: Path, point: Mapping[str, object]) -> list[Any]:
     from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
-    from mlops_nb.runs.kernels import WarmEngine
+    from mlops_nb.runs.engine import WarmEngine
     return parameterize_notebook(load_notebook_node(str(notebook)), {**point}, engine_name=WarmEngine.name).cells
 
 def _source(cell: Any) -> str | None: return cell.source if cell.cell_type == "code" else None
@@ -93,7 +93,7 @@ def execute_sharing(
     on_job: OnJob,
 ) -> list[Ended]:     # by position
     "Execute the shared cells as part of the first job, and all jobs from there."
-    from mlops_nb.runs.kernels import starting_point
+    from mlops_nb.runs.engine import starting_point
     first, others = jobs[0], [job.id for job in jobs[1:]]
     ended: list[Ended] = []
     def go_on(client: Any) -> None:

@@ -20,7 +20,8 @@ from ..base.project import Home
 from ..promotion.lineage import LineageOf
 from ..monitoring.monitors import Check, Monitor
 from ..data.profiles import Comparison, statistics_html
-from ..promotion.promotion import Models, RefusedByGates
+from ..registry.registry import Models
+from ..promotion.promotion import RefusedByGates
 from ..runs.records import RunRecord, RunRecords
 from ..registry.registry import ModelVersion, evaluations
 from ..monitoring.triggers import answer, is_news, retrain

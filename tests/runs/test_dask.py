@@ -15,7 +15,7 @@ from mlops_nb.app.workspace import Workspace
 from mlops_nb.base import schema as db
 from mlops_nb.base.errors import NotFound, RunFailed
 from mlops_nb.runs.executors import Dask, Ended
-from mlops_nb.runs.parameters import SECRET
+from mlops_nb.runs.parameter_values import SECRET
 from mlops_nb.runs.records import RunRecord
 from runs_support import NotebookWriter, printed, processes_below
 from support import wait_for

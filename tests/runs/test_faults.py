@@ -13,7 +13,7 @@ from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import RunFailed
 from mlops_nb.runs.execution import Execution
 from mlops_nb.runs.executors import Ended, Local
-from mlops_nb.runs.fork_server import cool
+from mlops_nb.runs.fork_server import shutdown
 from mlops_nb.runs.jobs import RunOptions
 from mlops_nb.runs.statuses import RunStatus
 from runs_support import NotebookWriter, executed_cells, processes_below
@@ -65,7 +65,7 @@ def no_process_left() -> Iterator[None]:
     "A fork server ends with the last of its kernels: once it is told to, nothing is left of any run."
     before = processes_below()
     yield
-    cool()
+    shutdown()
     wait_for(lambda: processes_below() <= before, what="the end of every kernel")
 
 

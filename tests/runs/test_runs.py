@@ -14,7 +14,7 @@ import pytest
 
 from mlops_nb.app.workspace import Workspace, workflow
 from mlops_nb.base.errors import BadNotebook, BadParameter, NotFound, RunFailed
-from mlops_nb.runs.fork_server import cool
+from mlops_nb.runs.fork_server import shutdown
 from mlops_nb.runs.jobs import KernelKind
 from mlops_nb.runs.run import begin_run
 from runs_support import NotebookWriter, is_alive, printed, processes_below
@@ -136,7 +136,7 @@ def test_warm_kernel_cannot_be_told_from_a_fresh_one(ws: Workspace, write_notebo
     third = ws.runs.run(write_notebook("b.ipynb", "import os; print(os.environ.get('LEFT'), os.getcwd())"))
     assert not set(first.split()) & set(second.split())
     assert printed(ws, third) == [f"None {ws.root}"]
-    cool()
+    shutdown()
     wait_for(lambda: processes_below() <= before, what="the end of every kernel")
 
 

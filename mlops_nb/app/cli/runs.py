@@ -37,9 +37,11 @@ def run(
     as_json: Json = False,
 ) -> None:
     "Execute a notebook as one recorded run."
-    from mlops_nb.runs.parameters import check, describe, parameters, read_notebook
-    from mlops_nb.runs.fork_server import kernel_environment, nearest
-    if (kernel, where, params) == ("warm", "local", False): nearest(kernel_environment())  # gets ready while this process does
+    from mlops_nb.runs.parameter_values import check
+    from mlops_nb.runs.parameters import describe, parameters
+    from mlops_nb.runs.notebooks import read_notebook
+    from mlops_nb.runs.fork_server import kernel_environment, nearest_server
+    if (kernel, where, params) == ("warm", "local", False): nearest_server(kernel_environment())  # gets ready while this process does
     path = _notebook(notebook)
     parsed = read_notebook(path)
     if params:
@@ -91,7 +93,9 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     "Run a notebook at every combination of some parameters."
-    from mlops_nb.runs.parameters import check, parameters, read_notebook
+    from mlops_nb.runs.parameter_values import check
+    from mlops_nb.runs.parameters import parameters
+    from mlops_nb.runs.notebooks import read_notebook
     from mlops_nb.runs.sweeps import values
     parsed = read_notebook(path := _notebook(notebook))
     declared = [parameter.name for parameter in parameters(parsed)]
@@ -112,7 +116,7 @@ def _over(over: list[str], example: str) -> dict[str, str]:
 
 def _fixed(parsed, param: Optional[list[str]], varied: dict) -> dict[str, object]:
     "What is the same for all runs."
-    from mlops_nb.runs.parameters import check
+    from mlops_nb.runs.parameter_values import check
     given = dict(pair.split("=", 1) for pair in param or ())
     if both := sorted(given.keys() & varied.keys()): raise BadParameter(f"{', '.join(both)} is both varied by --over and fixed by -p: leave one of them out")
     return check(parsed, given, text=True, later=varied)
@@ -134,7 +138,7 @@ def tune(
     as_json: Json = False,
 ) -> None:
     "Look for the best values of a notebook's parameters: an Optuna study, each trial a recorded run."
-    from mlops_nb.runs.parameters import read_notebook
+    from mlops_nb.runs.notebooks import read_notebook
     from mlops_nb.models.tuning import distribution
     parsed = read_notebook(path := _notebook(notebook))
     space = {name: distribution(text, parsed, name) for name, text in _over(over, "num_leaves=8..128 or --over learning_rate=log:0.01..0.3").items()}
