@@ -168,6 +168,10 @@ class ColumnProfile(Shown):
         "Its readings, and the sketch, ready for JSON."
         return {**_readings(self), "sketch": encode(self.sketch)}
 
+    def summary(self) -> dict[str, object]:
+        "Its readings."
+        return _readings(self)
+
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> ColumnProfile:
         "Read what `asdict` wrote."

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..base.display import Markup, Shown, as_html, html_table
+from ..base.display import Listing, Markup, Shown, as_html, html_table
 from ..base.errors import BadTable
 from .column_profiles import ColumnProfile, column_named, rows_by_category
 from .columns import Kind, empty_sketch
@@ -55,6 +55,11 @@ class ColumnComparison(Shown):
     def bars(self) -> Bars:
         "The distributions of the reference and of the current column, to be drawn."
         return self._bars
+
+    def summary(self) -> dict[str, object]:
+        return {
+            "column": self.column, "PSI": self.psi,
+            "missing before": self.missing_reference, "missing after": self.missing_current}
 
     def without_values(self) -> ColumnComparison:
         "The same without what shows values: the statistics."
@@ -134,9 +139,9 @@ class ProfileComparison(Shown):
         "The columns that have drifted, in the reference's order."
         return tuple(column for column in self.columns if column.drift)
 
-    def worst(self, n: int | None = 1) -> tuple[ColumnComparison, ...]:  # all when None
+    def worst(self, n: int | None = 1) -> Listing[ColumnComparison]:  # all when None
         "The columns that are farthest from the reference, by falling PSI."
-        return tuple(sorted(self.columns, key=lambda column: -column.psi)[:n])
+        return Listing(sorted(self.columns, key=lambda column: -column.psi)[:n])
 
     def table(self) -> pd.DataFrame:  # a row a column, by falling PSI
         "The comparison as a table, with a column for each statistic."
@@ -148,6 +153,10 @@ class ProfileComparison(Shown):
         hidden = frozenset(names)
         columns = tuple(column.without_values() if column.column in hidden else column for column in self.columns)
         return replace(self, columns=columns)
+
+    def summary(self) -> dict[str, object]:
+        drifted = [column.column for column in self.drifted]
+        return {"rows before": self.rows_reference, "rows after": self.rows_current, "drifted": drifted}
 
     def _repr_html_(self) -> Markup: return _html(self)
 

@@ -85,8 +85,8 @@ _BINS, _CATEGORIES = 20, 50
 @dataclass(frozen=True, kw_only=True)
 class Bins:
     "The rows of two columns in the same bins; each side adds up to all of its rows, the last bin is what is missing."
-    expected: np.ndarray                    # (bins,) rows of the reference
-    actual: np.ndarray                      # (bins,) rows of the current column
+    expected: np.ndarray                     # (bins,) rows of the reference
+    actual: np.ndarray                       # (bins,) rows of the current column
     starts: Sequence[float] | Sequence[str]  # where bins begin, after the one below all; or the categories
 
 def common_bins(

@@ -138,6 +138,8 @@ class Profile(Shown):
 
     def asdict(self) -> dict[str, Any]: return _asdict(self)
 
+    def summary(self) -> dict[str, object]: return {"rows": self.rows, "columns": list(self.kinds)}
+
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Profile:
         "Read what `asdict` wrote."
@@ -185,9 +187,13 @@ def _row(column: ColumnProfile, rows: int) -> tuple[object, ...]:
     missing = f"{column.missing / max(rows, 1):.1%}"
     if column.is_hidden: return column.column, column.kind, missing, "", "", "", "", ""
     distinct = f"{'about ' * bool(column.distinct_error)}{column.distinct:,}"
-    readings = [read_number(column.kind, number) for number in (column.min, column.mean, column.max)]
-    if column.kind == "categorical": readings[1] = ", ".join(list(column.categories)[:3])
-    return column.column, column.kind, missing, distinct, *readings, drawing(bars(column))
+    low, middle, high = column.min, column.mean, column.max
+    readings = {
+        "numeric": (low, middle, high),
+        "datetime": [read_number("datetime", number) for number in (low, middle, high)],
+        "categorical": ("", ", ".join(list(column.categories)[:3]), ""),
+    }
+    return column.column, column.kind, missing, distinct, *readings[column.kind], drawing(bars(column))
 
 # %% ../../nbs/01_data/06_profiles.ipynb #5a600e75
 def profile(

@@ -92,8 +92,8 @@ class Moments:
 @dataclass(frozen=True, kw_only=True)
 class NumericSketch(Sketch):
     "What is known of a column of numbers."
-    below: int = 0                          # rows with -inf
-    above: int = 0                          # rows with inf
+    below: int = 0                                     # rows with -inf
+    above: int = 0                                     # rows with inf
     moments: Moments = field(default_factory=Moments)  # of the finite values
     counts: Counts = field(default_factory=Counts)     # of the finite values
 

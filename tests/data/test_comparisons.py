@@ -113,7 +113,7 @@ def test_the_table_has_a_row_a_column_by_falling_psi() -> None:
     assert list(table.column) == ["b", "a", "c"] and table.psi.is_monotonic_decreasing
     assert {"psi_critical_value", "jensen_shannon", "Kolmogorov-Smirnov", "Wasserstein", "chi-square"} <= set(table)
     nothing = ProfileComparison(rows_reference=1, rows_current=1, columns=())
-    assert nothing.table().empty and nothing.worst() == ()
+    assert nothing.table().empty and nothing.worst() == []
 
 
 @pytest.fixture
