@@ -23,7 +23,6 @@ from mlops_nb.data.sketches import (
     HiddenSketch,
     NumericSketch,
     Sketch,
-    TextLengths,
     decode,
     encode,
     hide,
@@ -51,7 +50,7 @@ def _gaps(sketch: NumericSketch) -> tuple[float, float] | None:
 
 def _lengths(sketch: CategoricalSketch) -> tuple[int, float, int] | None:
     "The shortest, the mean and the longest text."
-    lengths: TextLengths | None = sketch.lengths
+    lengths = sketch.lengths
     return lengths and (lengths.shortest, lengths.total / sketch.count, lengths.longest)
 
 # %% ../../nbs/01_data/04_column_profiles.ipynb #eab6e1f3

@@ -13,8 +13,9 @@ from typing import TypedDict
 import numpy as np
 
 # %% auto #0
-__all__ = ['keys_of', 'values_of', 'sorted_keys', 'Intervals', 'bit_lengths', 'Counts', 'count_keys', 'quantiles', 'side_by_side',
-           'pack_bytes', 'unpack_bytes', 'pack', 'unpack', 'CountsRecord', 'encode_counts', 'decode_counts']
+__all__ = ['keys_of', 'values_of', 'sorted_keys', 'Intervals', 'bit_lengths', 'Counts', 'count_keys', 'quantiles',
+           'paired_counts', 'pack_bytes', 'unpack_bytes', 'pack', 'unpack', 'CountsRecord', 'encode_counts',
+           'decode_counts']
 
 # %% ../../nbs/01_data/00_counts.ipynb #029eb8d1
 _SIGN = np.uint64(1 << 63)
@@ -171,7 +172,7 @@ def quantiles(
     return counts.middles()[np.minimum(positions, len(counts.keys) - 1)]
 
 # %% ../../nbs/01_data/00_counts.ipynb #8cff490f
-def side_by_side(
+def paired_counts(
     a: Counts,
     b: Counts,
 ) -> tuple[Intervals, np.ndarray, np.ndarray]:  # the intervals that either has, and the rows of each in them

@@ -16,12 +16,12 @@ import numpy as np
 from ..base.display import Shown
 from ..base.errors import BadParameter
 from .column_profiles import ColumnProfile, rows_by_category
-from .counts import Counts, side_by_side
+from .counts import Counts, paired_counts
 from .sketches import NumericSketch
 
 # %% auto #0
-__all__ = ['psi', 'jensen_shannon', 'psi_critical_value', 'Bins', 'common_bins', 'Statistic', 'statistic', 'kolmogorov_smirnov',
-           'wasserstein', 'ChiSquare', 'chi_square', 'share_change']
+__all__ = ['psi', 'jensen_shannon', 'psi_critical_value', 'CommonBins', 'common_bins', 'Statistic', 'statistic',
+           'kolmogorov_smirnov', 'wasserstein', 'ChiSquare', 'chi_square', 'share_change']
 
 # %% ../../nbs/01_data/07_distances.ipynb #26e4f3e2
 _LEAST_SHARE = 1e-4
@@ -83,7 +83,7 @@ def _drawn_critical_value(expected: tuple[int, ...], rows: int, p: float) -> flo
 _BINS, _CATEGORIES = 20, 50
 
 @dataclass(frozen=True, kw_only=True)
-class Bins:
+class CommonBins:
     "The rows of two columns in the same bins; each side adds up to all of its rows, the last bin is what is missing."
     expected: np.ndarray                     # (bins,) rows of the reference
     actual: np.ndarray                       # (bins,) rows of the current column
@@ -92,19 +92,19 @@ class Bins:
 def common_bins(
     reference: ColumnProfile,
     current: ColumnProfile,  # of the same kind
-) -> Bins:
+) -> CommonBins:
     "Count two columns in bins of the reference."
     if reference.kind == "categorical":
         names = list(reference.categories)[:_CATEGORIES]
         expected, actual = (
             np.append(rows_by_category(column, names), column.missing) for column in (reference, current))
-        return Bins(expected=expected, actual=actual, starts=names)
+        return CommonBins(expected=expected, actual=actual, starts=names)
     bits = min(reference.numbers.counts.bits, current.numbers.counts.bits)
     ours = reference.numbers.counts.at(bits)
     starts = _starts(ours)
     edges = np.append(ours.keys[starts], ours.keys[-1:] + np.uint64(1))
     expected, actual = (_rows_between(column.numbers, edges, bits) for column in (reference, current))
-    return Bins(expected=expected, actual=actual, starts=ours.lows()[starts].tolist())
+    return CommonBins(expected=expected, actual=actual, starts=ours.lows()[starts].tolist())
 
 # %% ../../nbs/01_data/07_distances.ipynb #7c0d8c4e
 def _starts(reference: Counts) -> np.ndarray:  # (at most 40,) positions in its keys
@@ -167,7 +167,7 @@ def kolmogorov_smirnov(
 ) -> Statistic:
     "The two-sample Kolmogorov-Smirnov statistic."
     from scipy.stats import kstwo
-    intervals, *rows = side_by_side(reference.counts, current.counts)
+    intervals, *rows = paired_counts(reference.counts, current.counts)
     p, q = (
         np.concatenate([[sketch.below], inside, [sketch.above]]) / sketch.count
         for sketch, inside in zip((reference, current), rows, strict=True))
@@ -190,7 +190,7 @@ def wasserstein(
     "The first Wasserstein distance of the finite values."
     n, m = reference.moments.rows, current.moments.rows
     if not n or not m: return None
-    intervals, of_reference, of_current = side_by_side(reference.counts, current.counts)
+    intervals, of_reference, of_current = paired_counts(reference.counts, current.counts)
     p, q, middles = of_reference / n, of_current / m, intervals.middles()
     with np.errstate(over="ignore", invalid="ignore"):
         steps = np.diff(middles)

@@ -19,7 +19,7 @@ from .counts import Counts, CountsRecord, count_keys, decode_counts, encode_coun
 from .distinct import DISTINCT_ERROR, HyperLogLog, hash_keys, hash_texts
 
 # %% auto #0
-__all__ = ['Sketch', 'Moments', 'NumericSketch', 'TextLengths', 'CategoricalSketch', 'HiddenSketch', 'hide', 'encode', 'decode']
+__all__ = ['Sketch', 'Moments', 'NumericSketch', 'CategoricalSketch', 'HiddenSketch', 'hide', 'encode', 'decode']
 
 # %% ../../nbs/01_data/02_sketches.ipynb #764d1c5e
 @dataclass(frozen=True, kw_only=True)
@@ -131,19 +131,19 @@ class NumericSketch(Sketch):
 
 # %% ../../nbs/01_data/02_sketches.ipynb #f9477cb1
 @dataclass(frozen=True, kw_only=True)
-class TextLengths:
+class _TextLengths:
     "Lengths of texts, in characters."
     shortest: int
     longest: int
     total: int
 
     @classmethod
-    def of(cls, lengths: np.ndarray, times: np.ndarray) -> TextLengths:  # (n,) each, n > 0: of distinct texts
+    def of(cls, lengths: np.ndarray, times: np.ndarray) -> _TextLengths:  # (n,) each, n > 0: of distinct texts
         return cls(shortest=int(lengths.min()), longest=int(lengths.max()), total=int(lengths @ times))
 
-    def merge(self, other: TextLengths | None) -> TextLengths:
+    def merge(self, other: _TextLengths | None) -> _TextLengths:
         if other is None: return self
-        return TextLengths(
+        return _TextLengths(
             shortest=min(self.shortest, other.shortest), longest=max(self.longest, other.longest),
             total=self.total + other.total)
 
@@ -157,7 +157,7 @@ class CategoricalSketch(Sketch):
     counts: Mapping[str, int] = field(default_factory=dict)  # rows by value, the most frequent first
     other: int = 0                                           # rows with a value that is none of `counts`
     error: int = 0                                           # rows that a value may have had more than `counts` says
-    lengths: TextLengths | None = None                       # None without a value
+    lengths: _TextLengths | None = None                       # None without a value
 
     @classmethod
     def of(cls, values: pa.Array) -> CategoricalSketch:
@@ -190,7 +190,7 @@ def _counted(texts: pa.Array, *, missing: int) -> CategoricalSketch:
     distinct, rows = texts.value_counts().flatten()
     if pa.types.is_dictionary(distinct.type): distinct = distinct.cast(distinct.type.value_type)
     times = rows.to_numpy()
-    lengths = TextLengths.of(call_function("utf8_length", [distinct]).to_numpy(), times)
+    lengths = _TextLengths.of(call_function("utf8_length", [distinct]).to_numpy(), times)
     registers = None
     if len(distinct) > _KEPT: registers = HyperLogLog.of(hash_texts(distinct.to_numpy(zero_copy_only=False)))
     if lengths.longest > _CHARACTERS:
@@ -306,7 +306,7 @@ def _decode_categories(record: _CategoricalRecord) -> CategoricalSketch:
     lengths = record["lengths"]
     return CategoricalSketch(
         missing=record["missing"], counts=dict(record["categories"]), other=record["other"], error=record["error"],
-        lengths=TextLengths(**lengths) if lengths else None, registers=_decode_registers(record))
+        lengths=_TextLengths(**lengths) if lengths else None, registers=_decode_registers(record))
 
 def _decode_registers(record: _NumericRecord | _CategoricalRecord) -> HyperLogLog | None:
     text = record["registers"]
