@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlops_nb.promotion.lineage import LineageOf
     from mlops_nb.monitoring.monitors import Monitors
     from mlops_nb.pipelines.pipelines import Pipelines
-    from mlops_nb.data.profiles import Comparison
+    from mlops_nb.data.comparisons import ProfileComparison
     from mlops_nb.registry.registry import Models
     from mlops_nb.runs.execution import Execution
     from mlops_nb.runs.runs import Runs
@@ -164,7 +164,7 @@ class Workspace(Home):
         from mlops_nb.views.widgets import MonitoringPanel
         return MonitoringPanel(self, name, alias)
 
-    def comparison_panel(self, comparison: Comparison) -> ComparisonPanel:
+    def comparison_panel(self, comparison: ProfileComparison) -> ComparisonPanel:
         "A comparison of two profiles, column by column, in the notebook."
         from mlops_nb.views.widgets import ComparisonPanel
         return ComparisonPanel(comparison)

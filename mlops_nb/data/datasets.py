@@ -23,11 +23,11 @@ import sqlalchemy as sa
 from ..base import schema as db
 from ..base.artifacts import Artifacts
 from ..base.core import author, digest, iso, now
-from ..base.display import Shown
+from ..base.display import Shown, html_table
 from ..base.errors import BadTable, NotFound
 from ..base.references import Reference, check_name, parse_reference
 from ..base.project import Home, git_state
-from .profiles import Profile, html_table, profile
+from .profiles import Profile, profile
 from ..base.provenance import note_version
 from ..base.store import next_version
 from .tables import BLOCK, Rows, in_blocks, open_table
@@ -278,9 +278,9 @@ class Datasets:
 
     def _repr_html_(self) -> str:
         def opened(latest: DatasetVersion) -> str:
-            versions = [(version.ref, f"{version.rows:,}", version.created[:19], escape(version.author), escape(", ".join(version.parents)), escape(version.description)) for version in reversed(self.list(latest.name))]
+            versions = [(version.ref, f"{version.rows:,}", version.created[:19], version.author, ", ".join(version.parents), version.description) for version in reversed(self.list(latest.name))]
             head = f"<b>{escape(latest.ref)}</b> {latest.rows:,} rows, {len(latest.columns)} columns, {latest.created[:19]} {escape(latest.description)}" + "".join(f" <code>{escape(tag)}</code>" for tag in latest.tags)
-            return f"<details><summary>{head}</summary>{html_table('Versions', ('version', 'rows', 'added', 'by', 'from', 'description'), versions)}{shown_profile(latest)}</details>"
+            return f"<details><summary>{head}</summary>{html_table(('version', 'rows', 'added', 'by', 'from', 'description'), versions, caption='Versions')}{shown_profile(latest)}</details>"
         return "".join(map(opened, self.list())) or "No dataset was added yet: <code>ws.datasets.add(name, table)</code>"
 
 def _arrow_type(kind: str) -> pa.DataType:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from fastcore.basics import patch
 
-from ..base.display import Shown
+from ..base.display import Shown, html_table
 from ..base.errors import BadParameter
 from .datasets import Datasets, DatasetVersion
-from .profiles import Comparison, compare, html_table
+from .comparisons import ProfileComparison, compare_profiles
 from .tables import query_engine
 
 if TYPE_CHECKING: import duckdb
@@ -40,16 +40,16 @@ class Difference(Shown):
     same: int
     changes: dict[str, int]                    # changed values by column, the most first
     sample: tuple[dict, ...]                   # up to 20 rows that were added, removed or changed: `what`, the key, and of changed ones `column: [before, after]`
-    profile: Comparison = field(repr=False)    # of the columns that both have
+    profile: ProfileComparison = field(repr=False)    # of the columns that both have
 
     def __bool__(self) -> bool: return bool(self.added or self.removed or self.changed or self.columns_added or self.columns_removed or self.types_changed)
 
     def _repr_html_(self) -> str:
-        schema = [(escape(name), "added", escape(kind)) for name, kind in self.columns_added.items()] + [(escape(name), "removed", escape(kind)) for name, kind in self.columns_removed.items()] + [(escape(name), "type", f"{escape(a)} → {escape(b)}") for name, (a, b) in self.types_changed.items()]
+        schema = [(name, "added", kind) for name, kind in self.columns_added.items()] + [(name, "removed", kind) for name, kind in self.columns_removed.items()] + [(name, "type", f"{a} → {b}") for name, (a, b) in self.types_changed.items()]
         rows = [(name, f"{count:,}") for name, count in (("added", self.added), ("removed", self.removed), ("changed", self.changed), ("the same", self.same))]
-        sample = [(row["what"], escape(", ".join(f"{name}={value}" for name, value in row["key"].items())), escape("; ".join(f"{name}: {a} → {b}" for name, (a, b) in row["values"].items()))) for row in self.sample]
-        parts = [html_table("Columns", ("column", "what", "type"), schema)] * bool(schema) + [html_table("Rows" + (f" by {escape(', '.join(self.key))}" if self.key else ""), ("rows", "count"), rows)]
-        parts += [html_table("Changed values", ("column", "rows"), [(escape(name), f"{count:,}") for name, count in self.changes.items()])] * bool(self.changes) + [html_table("Some of them", ("what", "row", "values"), sample)] * bool(sample)
+        sample = [(row["what"], ", ".join(f"{name}={value}" for name, value in row["key"].items()), "; ".join(f"{name}: {a} → {b}" for name, (a, b) in row["values"].items())) for row in self.sample]
+        parts = [html_table(("column", "what", "type"), schema, caption="Columns")] * bool(schema) + [html_table(("rows", "count"), rows, caption="Rows" + (f" by {', '.join(self.key)}" if self.key else ""))]
+        parts += [html_table(("column", "rows"), [(name, f"{count:,}") for name, count in self.changes.items()], caption="Changed values")] * bool(self.changes) + [html_table(("what", "row", "values"), sample, caption="Some of them")] * bool(sample)
         return f"<h4>{escape(self.before)} → {escape(self.after)}</h4>{''.join(parts)}{self.profile._repr_html_()}"
 
 _SAMPLE = 20
@@ -78,10 +78,10 @@ def diff(self: Datasets,
     return Difference(old.ref, new.ref, {name: kind for name, kind in new.columns.items() if name not in old.columns}, {name: kind for name, kind in old.columns.items() if name not in new.columns},
         {name: (old.columns[name], new.columns[name]) for name in shared if old.columns[name] != new.columns[name]}, tuple(key), **counts, profile=_profiles(old, new, shared))
 
-def _profiles(old: DatasetVersion, new: DatasetVersion, shared: list[str]) -> Comparison:
+def _profiles(old: DatasetVersion, new: DatasetVersion, shared: list[str]) -> ProfileComparison:
     "How far the columns of the same type are from each other."
     same = [name for name in shared if old.columns[name] == new.columns[name]]
-    return compare(old.profile().select(same), new.profile().select(same))
+    return compare_profiles(old.profile().select(same), new.profile().select(same)).without_values({*old.pii, *new.pii})
 
 def _as_they_are(engine: duckdb.DuckDBPyConnection, old: DatasetVersion) -> dict:
     added, removed = (engine.execute(f"SELECT count(*) FROM (SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other})").fetchone()[0] for one, other in (("b", "a"), ("a", "b")))

@@ -12,11 +12,10 @@ from html import escape
 import pandas as pd
 from fastcore.basics import patch
 
-from ..base.display import Shown
+from ..base.display import Shown, html_table
 from ..base.errors import BadParameter, BadTable
 from ..base.references import parse_reference
 from .columns import check_table, column_type
-from .profiles import html_table
 
 # %% auto #0
 __all__ = ['TYPES', 'RULES', 'OF_ROWS', 'POLICIES', 'rows_in_words', 'ColumnRule', 'Expectations', 'is_type', 'as_numbers',
@@ -104,12 +103,12 @@ class Expectations(Shown):
 
     def _repr_html_(self) -> str:
         def allowed(rule):
-            if rule.values is not None: return escape(", ".join(map(str, rule.values[:10]))) + (f" and {len(rule.values) - 10} more" if len(rule.values) > 10 else "")
+            if rule.values is not None: return ", ".join(map(str, rule.values[:10])) + (f" and {len(rule.values) - 10} more" if len(rule.values) > 10 else "")
             return " and ".join(f"{word} {bound:.6g}" for word, bound in (("at least", rule.min), ("at most", rule.max)) if bound is not None)
-        rows = [(escape(name), rule.type or "any", "may be missing" if rule.nullable else "always there", allowed(rule), ", ".join(filter(None, ("unique" if rule.unique else "", f"PSI at most {rule.max_psi}" if rule.max_psi is not None else ""))), escape(rule.policy if isinstance(rule.policy, str) else ", ".join(f"{name}: {word}" for name, word in (rule.policy or {}).items()))) for name, rule in self.columns.items()]
-        key = f", one by {escape(', '.join(self.unique_key))}" if self.unique_key else ""
-        more = "".join([f", its {escape(self.time_column)} not older than {escape(self.max_age)}" if self.max_age else "", f", near {escape(self.reference)}" if self.reference else ""])
-        return html_table(f"Expected of a table: at least {rows_in_words(self.min_rows)}{key}{more}", ("column", "type", "value", "allowed", "", "on a breach"), rows)
+        rows = [(name, rule.type or "any", "may be missing" if rule.nullable else "always there", allowed(rule), ", ".join(filter(None, ("unique" if rule.unique else "", f"PSI at most {rule.max_psi}" if rule.max_psi is not None else ""))), rule.policy if isinstance(rule.policy, str) else ", ".join(f"{name}: {word}" for name, word in (rule.policy or {}).items())) for name, rule in self.columns.items()]
+        key = f", one by {', '.join(self.unique_key)}" if self.unique_key else ""
+        more = "".join([f", its {self.time_column} not older than {self.max_age}" if self.max_age else "", f", near {self.reference}" if self.reference else ""])
+        return html_table(("column", "type", "value", "allowed", "", "on a breach"), rows, caption=f"Expected of a table: at least {rows_in_words(self.min_rows)}{key}{more}")
 
 # %% ../../nbs/01_data/07_expectations.ipynb #54daad96
 def _known(cls: type, record: dict, what: str) -> dict:

@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
-from ..base.display import Shown
+from ..base.display import Shown, html_table
 from ..base.errors import BadParameter
 from .columns import check_table, column_type
-from .profiles import html_table
 from .splits import Split
 
 # %% auto #0
@@ -86,9 +84,9 @@ class LeakageReport(Shown):
     def asdict(self) -> dict: return {"ok": self.ok, **super().asdict()}
 
     def _repr_html_(self) -> str:
-        best = html_table("How well a column alone predicts", ("column", "measure"), [(escape(name), f"{value:.3f}") for name, value in list(self.alone.items())[:10]]) if self.alone else ""
+        best = html_table(("column", "measure"), [(name, f"{value:.3f}") for name, value in list(self.alone.items())[:10]], caption="How well a column alone predicts") if self.alone else ""
         if self.ok: return f"<p><b>No leak was found.</b></p>{best}"
-        return html_table(f"{len(self.leaks)} possible leak{'s' if len(self.leaks) > 1 else ''}", ("what", "kind", "measure"), [(escape(leak.message), leak.kind, f"{leak.value:.3f}") for leak in self.leaks]) + best
+        return html_table(("what", "kind", "measure"), [(leak.message, leak.kind, f"{leak.value:.3f}") for leak in self.leaks], caption=f"{len(self.leaks)} possible leak{'s' if len(self.leaks) > 1 else ''}") + best
 
 def _few(values) -> tuple[str, ...]: return tuple(str(value)[:60] for value in list(values)[:5])
 

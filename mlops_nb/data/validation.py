@@ -18,14 +18,15 @@ from fastcore.basics import patch
 
 from ..base import schema as db
 from ..base.core import author, digest, iso, now
-from ..base.display import Shown
+from ..base.display import Markup, Shown, html_table
 from ..base.errors import BadParameter, BadTable, NotFound
 from ..base.references import check_name, parse_reference
 from .datasets import Datasets, DatasetVersion
 from .expectations import OF_ROWS, POLICIES, Expectations, infer, as_numbers, is_type, rows_in_words
 from ..base.project import Home
-from .profiles import Profile, compare, html_table, profile
 from .columns import check_table, column_type
+from .comparisons import compare_profiles
+from .profiles import Profile, profile
 from ..base.provenance import note_output
 from ..base.store import next_version
 from .tables import open_table
@@ -103,10 +104,10 @@ class Report(Shown):
     def _repr_html_(self) -> str:
         extra = f"<p>Not looked at, because no rule is about them: {escape(', '.join(self.extra))}</p>" if self.extra else ""
         if self.ok: return f"<p><b>Accepted</b>: {rows_in_words(self.rows)}, all as expected.</p>{extra}"
-        def rows(breach): return f"<details><summary>{len(breach.rows)}</summary>{'<br>'.join(escape(', '.join(f'{name}={value}' for name, value in row.items())) for row in breach.rows)}</details>" if breach.rows else ""
-        lines = [(escape(breach.message), escape(breach.rule), f"{breach.share:.1%}", breach.policy, rows(breach)) for breach in self.breaches]
+        def rows(breach): return Markup(f"<details><summary>{len(breach.rows)}</summary>{'<br>'.join(escape(', '.join(f'{name}={value}' for name, value in row.items())) for row in breach.rows)}</details>") if breach.rows else ""
+        lines = [(breach.message, breach.rule, f"{breach.share:.1%}", breach.policy, rows(breach)) for breach in self.breaches]
         aside = f", {rows_in_words(self.quarantined)} put aside" if self.quarantined else ""
-        return html_table(f"{self.outcome.capitalize()}: {rows_in_words(self.rows)} with {len(self.breaches)} breach{'es' if len(self.breaches) > 1 else ''}{aside}", ("what is wrong", "rule", "share of rows", "policy", "rows"), lines) + extra
+        return html_table(("what is wrong", "rule", "share of rows", "policy", "rows"), lines, caption=f"{self.outcome.capitalize()}: {rows_in_words(self.rows)} with {len(self.breaches)} breach{'es' if len(self.breaches) > 1 else ''}{aside}") + extra
 
 # %% ../../nbs/01_data/08_validation.ipynb #2057a23e
 _SAMPLE, _TEXT, _COLUMNS = 5, 100, 30
@@ -149,7 +150,7 @@ def _drifted(table: pd.DataFrame, expectations: Expectations, reference: Profile
     if not watched or not len(table): return []
     if lacking := [name for name in watched if name not in [column.column for column in reference.columns]]: raise BadParameter(f"{expectations.reference} has no column {lacking[0]!r} to be near to")
     kept = reference.select(watched)
-    far = [column for column in compare(kept, profile(table, kept.kinds)).columns if column.psi > max(watched[column.column], column.chance_psi)]
+    far = [column for column in compare_profiles(kept, profile(table, kept.kinds)).columns if column.psi > max(watched[column.column], column.psi_critical_value)]
     everywhere = np.ones(len(table), dtype=bool)
     return [(Breach(column.column, "drift", f"{column.column}: PSI {column.psi:.3f} from {expectations.reference}; allowed is at most {watched[column.column]}", len(table), 1.0, tuple(column.new_categories[:_SAMPLE])), everywhere) for column in far]
 

@@ -9,7 +9,6 @@ import json, os
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Callable
 
@@ -21,14 +20,14 @@ import sqlalchemy as sa
 
 from ..base import schema as db
 from ..base.core import author, digest, iso, new_id, now
-from ..base.display import Shown
+from ..base.display import Shown, html_table
 from ..base.errors import BadParameter, BadTable, MLOpsError, NotFound
 from ..base.references import check_name, parse_reference
 from ..data.datasets import Datasets, DatasetVersion
 from .transforms import load_transform, source_of
 from ..base.project import Home
 from .online_store import OnlineStore
-from ..data.profiles import Profile, html_table, profile
+from ..data.profiles import Profile, profile
 from ..base.store import next_version
 from ..data.tables import query_engine, read_table
 
@@ -418,8 +417,8 @@ class Features:
         return Parity(tuple(refs), keys, compared, tuple(differences[:20]))
 
     def _repr_html_(self) -> str:
-        rows = [(escape(version.ref), escape(", ".join(version.entity)), escape(", ".join(f"{name}.{column}" for name, columns in version.sources.items() for column in columns)), escape(version.ttl or ""), escape(version.owner), escape(version.description)) for version in self.list()]
-        return html_table("Feature views", ("view", "keys", "from", "ttl", "owner", "description"), rows) if rows else "No feature view was registered yet: <code>ws.features.register(view)</code>"
+        rows = [(version.ref, ", ".join(version.entity), ", ".join(f"{name}.{column}" for name, columns in version.sources.items() for column in columns), version.ttl or "", version.owner, version.description) for version in self.list()]
+        return html_table(("view", "keys", "from", "ttl", "owner", "description"), rows, caption="Feature views") if rows else "No feature view was registered yet: <code>ws.features.register(view)</code>"
 
 _MOMENT = "moment of asking"
 

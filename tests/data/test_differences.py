@@ -61,6 +61,13 @@ def test_odd_names_and_markup_are_only_text(ws):
     assert "<script>" not in page and "&lt;b&gt;" in page
 
 
+def test_what_tells_about_persons_is_on_no_page_of_a_difference(ws):
+    for name in "Alan", "Grace": ws.datasets.add("people", pd.DataFrame({"k": [1, 2], "person": ["Ada", name]}), pii=("person",))
+    found = ws.datasets.diff("people@1", "people@2")
+    shown = found._repr_html_() + str(found.asdict())
+    assert found.profile["person"].psi > 0 and not any(name in shown for name in ("Ada", "Alan", "Grace"))
+
+
 def test_schema_changes_are_listed_and_distributions_compared(ws):
     ws.datasets.add("t", pd.DataFrame({"k": range(200), "gone": 1, "kind": 1, "x": range(200)}))
     ws.datasets.add("t", pd.DataFrame({"k": range(200), "new": "a", "kind": "a", "x": range(1000, 1200)}))
