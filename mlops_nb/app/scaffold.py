@@ -93,7 +93,7 @@ def init(
     with storage_errors(folder): (folder/"nbs").mkdir(parents=True)
     (folder/package).mkdir()
     ws = Workspace(folder)
-    version = ws.datasets.add(name, table, f"from {Path(data).name}")
+    version = ws.datasets.add(name, table, description=f"from {Path(data).name}")
     write_whole(folder/package/"__init__.py", f'"The features of {name}."\n__version__ = "0.1.0"\n')
     write_whole(folder/"pyproject.toml", _PYPROJECT.format(name=package))
     write_whole(folder/".gitignore", ".mlops/\n__pycache__/\n.ipynb_checkpoints/\n")

@@ -21,7 +21,7 @@ def example_table(ws: Workspace) -> DatasetVersion:
     "The table of tumours that scikit-learn ships, as the dataset `tumours`."
     from sklearn.datasets import load_breast_cancer
     table = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "benign"})
-    return ws.datasets.add("tumours", table, "Wisconsin breast cancer, from scikit-learn")
+    return ws.datasets.add("tumours", table, description="Wisconsin breast cancer, from scikit-learn")
 
 def load(
     ws: Workspace,

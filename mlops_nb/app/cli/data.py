@@ -14,12 +14,15 @@ import typer
 from ...base.errors import BadParameter, NotFound, Refused
 from .groups import Json, data_app, features_app, print_rows, show_one
 from ..workspace import Workspace
+from ...base.terminal import print_records
 
 # %% auto #0
 __all__ = ['Key', 'data_add', 'data_ls', 'data_show', 'data_diff', 'data_expect', 'data_validate', 'features_ls', 'features_show',
            'features_materialize']
 
 # %% ../../../nbs/11_app/cli/02_data.ipynb #eeeedad9
+_WHERE = "Only versions that meet all of it, such as 'tags = raw and columns = temp' or 'description ~ weather'."
+
 Key = Annotated[Optional[list[str]], typer.Option("--key", metavar="COLUMN", help="A column of those that together identify a row; may be given again.")]
 
 @data_app.command("add")
@@ -45,14 +48,14 @@ def data_add(
 @data_app.command("ls")
 def data_ls(
     name: Annotated[Optional[str], typer.Argument(help="List all versions of this dataset.")] = None,
-    text: Annotated[str, typer.Option(help="Only datasets with this text in name, description, owner, tags or columns.")] = "",
-    column: Annotated[str, typer.Option(help="Only datasets with this column.")] = "",
-    tag: Annotated[str, typer.Option(help="Only datasets with this tag.")] = "",
+    where: Annotated[str, typer.Option(metavar="QUERY", help=_WHERE)] = "",
     as_json: Json = False,
 ) -> None:
-    "List datasets: the latest version of each, or all versions of one."
+    "List datasets: the latest version of each, all versions of one, or all versions that meet a query."
     datasets = Workspace().datasets
-    print_rows(datasets.list(name) if name else datasets.search(text, column, tag), as_json, {"dataset": "ref", "rows": "rows", "columns": lambda v: len(v.columns), "created": lambda v: v.created[:19], "tags": lambda v: ", ".join(v.tags), "description": "description"})
+    versions = datasets.list(name)
+    if where: versions = [version for version in datasets.search(where) if name in (None, version.name)]
+    print_records(versions, as_json=as_json)
 
 @data_app.command("show")
 def data_show(reference: str, as_json: Json = False) -> None:
