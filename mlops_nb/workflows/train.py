@@ -36,7 +36,7 @@ def load(
     "Labelled rows, ready for LightGBM."
     dataset, function = run.use(data), load_transform(transform, ws.root)
     rows = dataset.read()
-    prepared = prepare(rows, target, function, JoinedTables(run.use).of(function), holdout_mask(rows, holdout, time_column or None), task)
+    prepared = prepare(rows, target, function, JoinedTables(run.use).of(function), holdout_mask(rows, holdout, time_column=time_column or None), task)
     return prepared, (dataset.ref, *(ref for ref in run.record.inputs if ref != dataset.ref))
 
 # %% ../../nbs/workflows/train.ipynb #fa9976be

@@ -65,7 +65,7 @@ def data_show(reference: str, as_json: Json = False) -> None:
 @data_app.command("diff")
 def data_diff(before: str, after: str, key: Key = None, as_json: Json = False) -> None:
     "Show what is different between two versions."
-    found = Workspace().datasets.diff(before, after, tuple(key or ()))
+    found = Workspace().datasets.diff(before, after, key=key or ())
     if as_json: return show_one(found, True)
     for words, columns in ("new column", found.columns_added), ("column gone", found.columns_removed), ("type changed", found.types_changed):
         for name, kind in columns.items(): print(f"{words}: {name} {' -> '.join(kind) if isinstance(kind, tuple) else kind}")
@@ -86,7 +86,11 @@ def data_expect(
     if file:
         if not file.is_file(): raise NotFound(f"{file} is not a file: write one, e.g. mlops-nb data expect {name} --like {name} > {name}.yaml")
         print(f"# {ws.expectations.add(name, Expectations.from_yaml(file.read_text())).ref}")
-    print((infer(ws.datasets[like].read()) if like else ws.expectations[name].expectations).to_yaml(), end="")
+    if like:
+        good = ws.datasets[like]
+        expectations = infer(good.read(), hidden=good.pii)
+    else: expectations = ws.expectations[name].expectations
+    print(expectations.to_yaml(), end="")
 
 @data_app.command("validate")
 def data_validate(
