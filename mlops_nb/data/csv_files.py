@@ -68,9 +68,15 @@ class _ColumnKind:
         self.not_a_time: tuple[int, str] | None = None  # the first, with its row
 
     def see(self, column: pa.Array) -> None:
-        self.possible = [kind for kind in self.possible if self._fits(column, kind)]
+        values = len(column) - column.null_count
+        if values: self.possible = self._possible_after(column)
         self.rows += len(column)
-        self.values += len(column) - column.null_count
+        self.values += values
+
+    def _possible_after(self, column: pa.Array) -> list[_Kind]:
+        "The kind that fits these values, and the wider one that a later value may make of it."
+        fitting = next((kind for kind in self.possible if self._fits(column, kind)), None)
+        return [kind for kind in self.possible if kind == fitting or (fitting, kind) == ("integer", "number")]
 
     def _fits(self, column: pa.Array, kind: _Kind) -> bool:
         if kind == "time": return self._fits_times(column)
@@ -79,10 +85,8 @@ class _ColumnKind:
         return True
 
     def _fits_times(self, column: pa.Array) -> bool:
-        values = len(column) - column.null_count
-        if not values: return True
         look_like_one = pc.sum(pc.match_substring_regex(column, _DATE)).as_py()
-        if look_like_one < _NEARLY_ALL * values: return False
+        if look_like_one < _NEARLY_ALL * (len(column) - column.null_count): return False
         is_time = pc.is_valid(_parsed(column, "time"))
         wrong = pc.index(pc.and_(pc.is_valid(column), pc.invert(is_time)), True).as_py()
         if wrong >= 0 and self.not_a_time is None: self.not_a_time = (self.rows + wrong + 1, column[wrong].as_py())

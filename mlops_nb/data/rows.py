@@ -105,6 +105,9 @@ def in_blocks(
             parts.append(part)
             count += part.num_rows
             if count == rows:
-                yield pa.concat_batches(parts)
+                yield _joined(parts)
                 parts, count = [], 0
-    if parts: yield pa.concat_batches(parts)
+    if parts: yield _joined(parts)
+
+def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)  # one part needs no copy
