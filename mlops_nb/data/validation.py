@@ -62,7 +62,7 @@ def _column_schema(rule: ColumnRule) -> Column:
     return Column(checks=named, nullable=rule.nullable)
 
 # %% ../../nbs/01_data/20_validation.ipynb #1ca4c3cd
-JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | None"
+JsonValue: TypeAlias = str | int | float | bool | list[Any] | None
 
 @dataclass(frozen=True, kw_only=True)
 class Breach(Shown):

@@ -1,4 +1,4 @@
-"What tests of data need: a workspace's home, its datasets, and processes that are quick to start."
+"What tests of data need: a workspace's home, its datasets, and other processes."
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -32,7 +32,5 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Datasets:
 
 @pytest.fixture
 def processes() -> Processes:
-    "A pool of processes, each forked from one that has imported what they need and done nothing."
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["hypothesis", "pytest", "mlops_nb.data.datasets"])
-    return lambda workers: ProcessPoolExecutor(workers, mp_context=context)
+    "A pool of processes that share nothing with this one but the disk."
+    return lambda workers: ProcessPoolExecutor(workers, mp_context=get_context("forkserver"))

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support import wait_for
 
 from mlops_nb.base.artifacts import CorruptArtifact
 from mlops_nb.base.project import Home
 from mlops_nb.data import dataset_files
 from mlops_nb.data.datasets import Datasets
+from support import wait_for
 
 WIDE = pa.table({
     "n": [1.5, None, -0.0, float("inf"), 2.0] * 3, "s": ["", None, "ü", "x" * 50, "a"] * 3,

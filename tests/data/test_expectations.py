@@ -5,10 +5,10 @@ import json
 
 import pandas as pd
 import pytest
-from data_tables import tables
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from data_tables import tables
 from mlops_nb.base.errors import BadParameter, BadTable
 from mlops_nb.data.expectations import BreachPolicies, ColumnRule, Expectations, infer
 from mlops_nb.data.validation import validate
