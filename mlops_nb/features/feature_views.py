@@ -357,7 +357,7 @@ class Features:
         "Keep all values of a view, of every key and time, as a version of the dataset `features-NAME`."
         view = self._view(view)
         values, sources = self._values(view)
-        return self._datasets.add(f"features-{view.name}", values, f"all values of the feature view {view.name}", tuple(sources.values()))
+        return self._datasets.add(f"features-{view.name}", values, description=f"all values of the feature view {view.name}", parents=tuple(sources.values()))
 
     def freshness(self, name: str, at: datetime|None = None) -> Freshness:
         "How old the online values of a view are; raise `NotFound` when it is not materialized."
@@ -406,7 +406,7 @@ class Features:
             values, _ = self._values(view, done.sources)
             every = values[list(view.entity)].dropna().drop_duplicates()
             spine = every.sample(min(n, len(every)), random_state=0).assign(**{_MOMENT: moment}).reset_index(drop=True)
-            batch = self._datasets.add(f"features-{view.name}", values, f"all values of the feature view {view.name}", tuple(done.sources.values())).read()
+            batch = self._datasets.add(f"features-{view.name}", values, description=f"all values of the feature view {view.name}", parents=tuple(done.sources.values())).read()
             offline, stored = as_of(spine, values, view, _MOMENT).to_pylist(), as_of(spine, batch, view, _MOMENT).to_pylist()
             online = self.get_online(name, spine[list(view.entity)].to_dict("records"), at=moment.to_pydatetime())
             for at, sides in enumerate(zip(offline, stored, online)):

@@ -34,7 +34,7 @@ def rows_to_judge_by(
         split = {name: trained.params.get(name, default) for name, default in (("holdout", "25%"), ("time_column", ""))}
         reference = version.load().trained_on[0]
         rows = run.use(reference).read()
-        rows = rows[holdout_mask(rows, split["holdout"], split["time_column"] or None)]
+        rows = rows[holdout_mask(rows, split["holdout"], time_column=split["time_column"] or None)]
     target = version.load().target
     if target not in rows: raise NotFound(f"{reference} has no column {target!r} to judge {version.ref} by: give labelled rows with data=")
     return rows[rows[target].notna()].reset_index(drop=True), reference

@@ -21,7 +21,7 @@ def example_table(ws: Workspace) -> DatasetVersion:
     "The table of tumours that scikit-learn ships, as the dataset `tumours`."
     from sklearn.datasets import load_breast_cancer
     table = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "benign"})
-    return ws.datasets.add("tumours", table, "Wisconsin breast cancer, from scikit-learn")
+    return ws.datasets.add("tumours", table, description="Wisconsin breast cancer, from scikit-learn")
 
 def load(
     ws: Workspace,
@@ -36,7 +36,7 @@ def load(
     "Labelled rows, ready for LightGBM."
     dataset, function = run.use(data), load_transform(transform, ws.root)
     rows = dataset.read()
-    prepared = prepare(rows, target, function, JoinedTables(run.use).of(function), holdout_mask(rows, holdout, time_column or None), task)
+    prepared = prepare(rows, target, function, JoinedTables(run.use).of(function), holdout_mask(rows, holdout, time_column=time_column or None), task)
     return prepared, (dataset.ref, *(ref for ref in run.record.inputs if ref != dataset.ref))
 
 # %% ../../nbs/workflows/train.ipynb #fa9976be
