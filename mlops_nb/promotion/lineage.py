@@ -20,7 +20,8 @@ from ..base.display import Shown
 from ..base.errors import BadReference, NotFound
 from ..base.references import parse_reference
 from ..data.datasets import Datasets
-from ..features.transforms import JoinedTables, blanked
+from ..features.column_lineage import column_sources
+from ..features.transforms import JoinedTables
 from ..pipelines.steps import levels
 from ..base.project import Home
 from .promotion import Models
@@ -113,17 +114,14 @@ def feature_sources(
     pinned = {parse_reference(reference).name: reference for reference in model.trained_on}
     joined = JoinedTables(lambda name: datasets[pinned.get(name, name)]).of(transform)
     asked = next(iter(datasets[model.trained_on[0]].batches())).slice(0, rows).to_pandas()[list(model.signature)]
-    whole = transform(asked, **joined)
-    found = {column.name: [] for column in model.encoding}
-    tables = {"": (model.trained_on[0], asked)} | {argument: (datasets[pinned.get(transform.tables[argument], transform.tables[argument])].ref, table) for argument, table in joined.items()}
-    for argument, (reference, table) in tables.items():
-        for name in table.columns:
-            try: without = transform(blanked(asked, name), **joined) if not argument else transform(asked, **joined | {argument: blanked(table, name)})
-            except Exception: without = None  # whatever the function raises, it cannot do without the column
-            for feature, columns in found.items():
-                if without is None or feature not in without or not without[feature].reset_index(drop=True).equals(whole[feature].reset_index(drop=True)): columns.append(f"{reference}.{name}")
-    write_whole(kept, json.dumps(found))
-    return {feature: tuple(columns) for feature, columns in found.items()}
+    tables = {"": asked} | joined
+    references = {"": model.trained_on[0]} | {argument: datasets[pinned.get(name, name)].ref for argument, name in transform.tables.items()}
+    def features_of(tables): return transform(tables[""], **{argument: table for argument, table in tables.items() if argument})
+    features = features_of(tables)[[column.name for column in model.encoding]]
+    found = column_sources(features_of, tables, features=features, columns={argument: list(table) for argument, table in tables.items()})
+    sources = {feature: tuple(f"{references[argument]}.{column}" for argument, column in columns) for feature, columns in found.items()}
+    write_whole(kept, json.dumps(sources))
+    return sources
 
 # %% ../../nbs/07_promotion/04_lineage.ipynb #b5c3eec9
 class LineageOf:

@@ -19,7 +19,6 @@ from mlops_nb.base.artifacts import CorruptArtifact
 from mlops_nb.base.errors import BadReference, BadTable, NotFound
 from mlops_nb.base.references import parse_reference
 from mlops_nb.data.tables import read_table
-from mlops_nb.features.transforms import point_in_time
 from mlops_nb.app.workspace import Workspace
 
 TABLE = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
@@ -246,20 +245,3 @@ def test_versions_added_at_once_all_exist_in_an_order(ws):
 def test_csv_dates_are_times_and_words_are_not(tmp_path):
     (tmp_path / "a.csv").write_text("when,word\n2013-01-01 05:15,2013-nothing\n,x\n")
     assert [str(kind) for kind in read_table(tmp_path / "a.csv").schema.types] == ["timestamp[us, tz=UTC]", "string"]
-
-
-moments = st.integers(0, 40)
-
-
-@given(st.lists(st.tuples(moments, st.sampled_from("ab")), min_size=1, max_size=20), st.lists(st.tuples(moments, st.sampled_from("ab"), st.integers(0, 9)), max_size=20, unique_by=lambda fact: fact[:2]))
-@settings(deadline=None, max_examples=60)
-def test_join_is_that_of_a_slow_and_obvious_one(asked, facts):
-    "The latest fact of the key strictly before the moment and at most six hours old."
-    start = pd.Timestamp("2013-01-01", tz="UTC")
-    rows = pd.DataFrame({"t": [start + pd.Timedelta(hours=t) for t, _ in asked], "k": [k for _, k in asked]})
-    known = pd.DataFrame({"o": pd.Series([start + pd.Timedelta(hours=t) for t, _, _ in facts], dtype="datetime64[us, UTC]"), "k": pd.Series([k for _, k, _ in facts], dtype="str"), "v": pd.Series([float(v) for *_, v in facts], dtype="float64")})
-    slow = []
-    for t, k in asked:
-        before = [(o, v) for o, key, v in facts if key == k and o < t and t - o <= 6]
-        slow.append(float(max(before)[1]) if before else np.nan)
-    np.testing.assert_array_equal(point_in_time(rows, known, "t", "o", "k", ["v"]).v.to_numpy(), slow)
