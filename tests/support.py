@@ -31,3 +31,9 @@ def wait_for(state: Callable[[], T | None], limit_s: float = 60, what: str = "th
         assert time.monotonic() < end, f"{what} did not come about within {limit_s} s"
         time.sleep(0.05)
     return found
+
+
+def notebooks() -> list[str]:
+    "The notebooks that are modules, jobs or lessons, relative to the project folder; the index is a page alone."
+    found = (path for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+    return sorted(path.relative_to(ROOT).as_posix() for path in found if path.name != "index.ipynb")
