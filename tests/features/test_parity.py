@@ -26,21 +26,21 @@ def write_other_wind(airports: Airports) -> None:
     store.write(there, [(["JFK"], there.newest_us, [12.000000000000002, None, True, None])])
 
 
-def test_three_ways_agree(airports: Airports):
+def test_three_ways_agree(airports: Airports) -> None:
     airports.features.materialize(airports.view, until=NOW)
     parity = airports.features.parity("airport")
     assert parity.ok and (parity.keys, parity.values, parity.views) == (3, 12, ("airport@1",))
     assert airports.ws.datasets["features-airport"].parents == ("weather@1",)
 
 
-def test_newer_rows_do_not_blur_what_was_materialized(airports: Airports):
+def test_newer_rows_do_not_blur_what_was_materialized(airports: Airports) -> None:
     airports.features.materialize(airports.view, until=NOW)
     airports.ws.datasets.add("weather", airports.ws.datasets["weather"].read().assign(wind=1.0))
     assert airports.features.parity("airport").ok
     assert airports.features.freshness("airport", at=NOW).behind == ("weather@2",)
 
 
-def test_difference_is_found_to_the_last_bit(airports: Airports):
+def test_difference_is_found_to_the_last_bit(airports: Airports) -> None:
     airports.features.materialize(airports.view, until=NOW)
     write_other_wind(airports)
     parity = airports.features.parity("airport")
@@ -49,7 +49,7 @@ def test_difference_is_found_to_the_last_bit(airports: Airports):
     assert ("12.0", "12.0", "12.000000000000002") in wind
 
 
-def test_kind_of_a_value_counts(airports: Airports):
+def test_kind_of_a_value_counts(airports: Airports) -> None:
     "1 and True are equal in Python, and are not the same answer."
     airports.features.materialize(airports.view, until=NOW)
     store = airports.features.online
@@ -61,7 +61,7 @@ def test_kind_of_a_value_counts(airports: Airports):
     assert (different["feature"], different["offline"], different["online"]) == ("strong", "True", "1")
 
 
-def test_gate_asks_for_the_views_that_a_model_learned_from(airports: Airports, monkeypatch: pytest.MonkeyPatch):
+def test_gate_asks_for_the_views_that_a_model_learned_from(airports: Airports, monkeypatch: pytest.MonkeyPatch) -> None:
     run = begin(airports.ws, "a.ipynb", "interactive")
     candidate = cast(ModelVersion, SimpleNamespace(run_id=run.id, ref="m@1"))
     case = Case(airports.ws.models, candidate, None, None)
@@ -84,7 +84,7 @@ def test_gate_asks_for_the_views_that_a_model_learned_from(airports: Airports, m
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_features_by_hand(airports: Airports, cli: Cli, cli_json: Callable[..., Any]):
+def test_features_by_hand(airports: Airports, cli: Cli, cli_json: Callable[..., Any]) -> None:
     done = cli("features", "materialize", airports.view, "--until", "2013-01-01T04:00")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "airport@1: the values of 3 keys, known by 2013-01-01T04:00:00\n"
@@ -99,6 +99,6 @@ def test_features_by_hand(airports: Airports, cli: Cli, cli_json: Callable[..., 
     (("materialize", "nosuch:f"), "feature view nosuch:f: No module named 'nosuch'"),
     (("materialize", "airport", "--until", "soon"), "--until 'soon' is no time"),
 ])
-def test_command_that_cannot_be_is_one_line(cli: Cli, words: tuple[str, ...], says: str):
+def test_command_that_cannot_be_is_one_line(cli: Cli, words: tuple[str, ...], says: str) -> None:
     done = cli("features", *words)
     assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr

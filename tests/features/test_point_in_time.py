@@ -66,7 +66,7 @@ def slow_join(asked: Asked, facts: Facts, *, late: bool, ttl: int | None) -> lis
 
 @given(asked_rows, fact_rows, ttls)
 @settings(deadline=None, max_examples=80)
-def test_as_of_is_the_slow_join(asked: Asked, facts: Facts, ttl: int | None):
+def test_as_of_is_the_slow_join(asked: Asked, facts: Facts, ttl: int | None) -> None:
     values = values_of(facts).drop(columns="c")
     joined = as_of(spine_of(asked), values, keys=["k", "g"], time="t", event_time="e", ttl=hours_of(ttl))
     assert joined["v"].to_pylist() == slow_join(asked, facts, late=False, ttl=ttl)
@@ -74,14 +74,14 @@ def test_as_of_is_the_slow_join(asked: Asked, facts: Facts, ttl: int | None):
 
 @given(asked_rows, fact_rows, ttls)
 @settings(deadline=None, max_examples=80)
-def test_as_of_of_late_events_is_the_slow_join(asked: Asked, facts: Facts, ttl: int | None):
+def test_as_of_of_late_events_is_the_slow_join(asked: Asked, facts: Facts, ttl: int | None) -> None:
     joined = as_of(
         spine_of(asked), values_of(facts), keys=["k", "g"], time="t", event_time="e", created_time="c",
         ttl=hours_of(ttl))
     assert joined["v"].to_pylist() == slow_join(asked, facts, late=True, ttl=ttl)
 
 
-def test_centuries_and_many_keys_do_not_overflow():
+def test_centuries_and_many_keys_do_not_overflow() -> None:
     "Key and moment no longer fit into one number of microseconds."
     events = pd.to_datetime(["1700-01-01", "1950-06-01", "2250-01-01"], utc=True).as_unit("us")
     values = pd.DataFrame({
@@ -98,14 +98,14 @@ def test_centuries_and_many_keys_do_not_overflow():
     (["JFK"], [4], "key k is string in the spine, and int64 in the values: convert one of them"),
     ([1.5], [1], "key k is double in the spine, and int64 in the values: convert one of them"),
 ])
-def test_keys_that_do_not_compare_are_refused(asked: list[object], known: list[object], says: str):
+def test_keys_that_do_not_compare_are_refused(asked: list[object], known: list[object], says: str) -> None:
     spine = pd.DataFrame({"k": asked, "t": moments([1])})
     values = pd.DataFrame({"k": known, "e": moments([0]), "v": 1})
     with pytest.raises(BadTable, match=says): as_of(spine, values, keys=["k"], time="t", event_time="e")
 
 
 @pytest.mark.parametrize("asked, known", [([None], [1]), ([1], [None]), ([1.0, None], [1, 2]), ([], [1]), ([1], [])])
-def test_keys_without_values_find_nothing(asked: list[Any], known: list[Any]):
+def test_keys_without_values_find_nothing(asked: list[Any], known: list[Any]) -> None:
     spine = pd.DataFrame({"k": asked, "t": moments([1] * len(asked))})
     values = pd.DataFrame({"k": known, "e": moments([0] * len(known)), "v": np.arange(len(known))})
     joined = as_of(spine, values, keys=["k"], time="t", event_time="e")
@@ -118,7 +118,7 @@ facts_before = st.lists(fact, max_size=20, unique_by=lambda fact: fact[:2])
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("ab")), min_size=1, max_size=20), facts_before)
 @settings(deadline=None, max_examples=60)
-def test_point_in_time_is_strictly_before(asked: list[tuple[int, str]], facts: list[tuple[int, str, int]]):
+def test_point_in_time_is_strictly_before(asked: list[tuple[int, str]], facts: list[tuple[int, str, int]]) -> None:
     "At most six hours old."
     rows = pd.DataFrame({"t": moments(hour for hour, _ in asked), "k": [key for _, key in asked]})
     known = pd.DataFrame({
@@ -132,7 +132,7 @@ def test_point_in_time_is_strictly_before(asked: list[tuple[int, str]], facts: l
     np.testing.assert_array_equal(joined.v.to_numpy(), slow)
 
 
-def test_point_in_time_keeps_rows_without_a_moment_and_their_index():
+def test_point_in_time_keeps_rows_without_a_moment_and_their_index() -> None:
     rows = pd.DataFrame({"t": moments([3, None, 2]).array, "k": "a"}, index=[5, 5, 1])
     known = pd.DataFrame({"o": moments([2, None]), "k": "a", "v": [1.5, 9.0]})
     joined = point_in_time(rows, known, time="t", observed="o", by="k", columns=["v"])

@@ -26,7 +26,7 @@ def module(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def test_edited_file_is_imported_anew(module: Path, monkeypatch: pytest.MonkeyPatch):
+def test_edited_file_is_imported_anew(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "Even within the second and of the same length, which Python's compiled files do not tell apart."
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     name, written = f"{module.stem}:scaled", module.stat().st_mtime
@@ -45,7 +45,7 @@ def test_edited_file_is_imported_anew(module: Path, monkeypatch: pytest.MonkeyPa
     ("import nosuch_module", "No module named 'nosuch_module'"),
     ("scaled = None", "has no function 'scaled'; is its cell marked"),
 ])
-def test_module_that_cannot_be_imported_is_one_line(module: Path, code: str, says: str):
+def test_module_that_cannot_be_imported_is_one_line(module: Path, code: str, says: str) -> None:
     module.write_text(code)
     sys.modules.pop(module.stem, None)
     with pytest.raises(NotFound, match=f"transform {module.stem}:scaled: .*{says}") as refused:
@@ -53,7 +53,7 @@ def test_module_that_cannot_be_imported_is_one_line(module: Path, code: str, say
     assert "\n" not in str(refused.value)
 
 
-def test_function_of_another_kind_is_told_apart(module: Path):
+def test_function_of_another_kind_is_told_apart(module: Path) -> None:
     module.write_text("""from mlops_nb.features.feature_views import feature_view
 @feature_view(entity=["k"], event_time="t", sources={})
 def view(): return None
@@ -64,7 +64,7 @@ def plain(rows): return rows
             load_transform(f"{module.stem}:{function}", module.parent)
 
 
-def test_stored_source_stands_in_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_stored_source_stands_in_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "It imports from there, whatever the module itself has become."
     package = tmp_path / "stored_package"
     package.mkdir()
