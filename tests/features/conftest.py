@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import pytest
-from airports import Airports
 
+from airports import Airports
 from mlops_nb.app.workspace import Workspace
 
 

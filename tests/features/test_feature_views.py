@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from airports import CODE, Airports, at_hour
 
+from airports import CODE, Airports, at_hour
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import BadParameter, BadReference, BadTable, MLOpsError, NotFound
 from mlops_nb.features.feature_views import feature_view

@@ -15,8 +15,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from airports import CODE, START, Airports, at_hour
 
+from airports import CODE, START, Airports, at_hour
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.core import iso
 from mlops_nb.base.errors import BadParameter, NotFound

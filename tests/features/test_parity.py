@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pandas as pd
 import pytest
-from airports import Airports, at_hour
 
+from airports import Airports, at_hour
 from mlops_nb.promotion.gates import Case, ask
 from mlops_nb.promotion.provenance_gates import feature_parity
 from mlops_nb.registry.registry import ModelVersion
