@@ -56,7 +56,7 @@ def test_spine_that_does_not_fit_is_one_line(airports: Airports, spine: pd.DataF
     (lambda weather: weather.assign(at="soon"), "at holds str, and has to hold points in time"),
     (lambda weather: weather[["origin", "at"]], "returned no feature besides its keys and times"),
 ])
-def test_function_that_returns_no_values_is_refused(airports: Airports, function: Callable[..., Any], says: str) -> None:
+def test_function_without_values_is_refused(airports: Airports, function: Callable[..., Any], says: str) -> None:
     view = feature_view(entity=["origin"], event_time="at", sources={"weather": ["origin", "at"]})(function)
     with pytest.raises(BadTable, match=says):
         airports.features.training_set(pd.DataFrame({"origin": ["JFK"], "t": moments(1)}), [view], time="t")

@@ -45,7 +45,7 @@ def test_step_outside_a_pipeline_is_refused() -> None:
 def test_parameters_are_declared_as_a_notebooks_are() -> None:
     def flow(
         month: int,          # that begins, in [1, 12]
-        rate=0.5,
+        rate: float = 0.5,
         *,
         names: list[str] = ["x"],  # noqa: B006 - it is read, not kept
     ) -> None: step("a")
