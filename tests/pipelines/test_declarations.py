@@ -1,13 +1,16 @@
 "Declaring: what a graph is, and what is refused before anything runs."
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import BadNotebook, BadParameter, MLOpsError
-from mlops_nb.pipelines.declarations import Pipeline
+from mlops_nb.pipelines.declarations import Pipeline, load_pipeline
 from mlops_nb.pipelines.steps import step
 from pipelines_support import RUN, WriteNotebook, one_step
 
@@ -60,6 +63,16 @@ def test_parameters_without_a_name_are_refused() -> None:
     def flow(*months: int) -> None: step("a")
     with pytest.raises(BadParameter, match=r"\*months.* has no name that a value could be given by"):
         Pipeline(flow).check({})
+
+
+def test_file_is_read_anew_even_within_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    "What Python has compiled is told apart from its source by second and size only."
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "anew.py"
+    for name in "first", "later":
+        file.write_text(f"from mlops_nb import pipeline, step\n@pipeline\ndef flow(): step('{name}')\n")
+        os.utime(file, (1, 1))
+        assert [declared.name for declared in load_pipeline(f"{file}", tmp_path).steps()] == [name]
 
 
 @pytest.mark.parametrize("declare, error, says", [

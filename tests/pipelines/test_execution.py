@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base import schema as db
 from mlops_nb.base.errors import Busy, NotFound, RunFailed
-from mlops_nb.pipelines.declarations import load_pipeline
+from mlops_nb.pipelines.declarations import Pipeline, load_pipeline
 from mlops_nb.pipelines.steps import step
-from pipelines_support import RUN, Cli, CliJson, WriteNotebook, WritePipeline, one_step
+from pipelines_support import RUN, WriteNotebook, WritePipeline, one_step
 from support import start, wait_for
 
 # ---- failing, trying again, side by side
@@ -125,61 +125,63 @@ def at_work(
     process.communicate()
 
 
+@pytest.fixture
+def flow(ws: Workspace) -> Callable[[], Pipeline]:
+    "The pipeline of `at_work` as its file declares it now, to be executed in this process."
+    return lambda: load_pipeline("flow.py", ws.root)
+
+
 @pytest.mark.parametrize("sent, status, code", [(signal.SIGKILL, "lost", -9), (signal.SIGINT, "cancelled", 130)])
 def test_broken_off_pipeline_goes_on_at_its_first_unfinished_step(
-    at_work: subprocess.Popen[str], cli: Cli, cli_json: CliJson, ws: Workspace, tmp_path: Path,
+    at_work: subprocess.Popen[str], flow: Callable[[], Pipeline], ws: Workspace, tmp_path: Path,
     sent: signal.Signals, status: str, code: int,
 ) -> None:
     at_work.send_signal(sent)
     assert at_work.wait(30) == code
-    before = cli_json("pipeline", "show", "flow")
-    assert before["status"] == status
-    assert [made["state"] for made in before["steps"]] == ["succeeded", status, "waiting"]
-    assert ws.runs[before["steps"][1]["run_id"]].status == status
+    before = ws.pipelines["flow"]
+    assert before.status == status
+    assert [made.state for made in before.steps] == ["succeeded", status, "waiting"]
+    assert before["b"].status == status
     ws.datasets.add("t", pd.DataFrame({"x": [2]}))  # what the first step read has moved since
     (tmp_path / "go").touch()
-    done = cli("pipeline", "run", "flow.py:flow")
-    assert done.returncode == 0, done.stderr
-    after = cli_json("pipeline", "show", "flow")
-    assert (after["id"], after["status"]) == (before["id"], "succeeded")
-    assert after["steps"][0]["run_id"] == before["steps"][0]["run_id"]
-    assert after["steps"][1]["run_id"] != before["steps"][1]["run_id"]
-    assert cli("pipeline", "run", "flow.py").returncode == 0
+    after = ws.pipelines.run(flow())
+    assert (after.id, after.status) == (before.id, "succeeded")
+    assert after["a"].id == before["a"].id and after["b"].id != before["b"].id
+    ws.pipelines.run(flow())
     assert len(ws.pipelines.list("flow")) == 2  # one that has ended is not resumed
 
 
 def test_finished_step_of_a_broken_off_pipeline_runs_again_when_its_code_changed(
-    at_work: subprocess.Popen[str], cli: Cli, ws: Workspace, write_notebook: WriteNotebook, tmp_path: Path,
+    at_work: subprocess.Popen[str], flow: Callable[[], Pipeline], ws: Workspace, write_notebook: WriteNotebook,
+    tmp_path: Path,
 ) -> None:
     at_work.kill()
     at_work.wait(30)
     before = ws.pipelines["flow"]
     write_notebook("a.ipynb", f"{RUN}; run.tag(x='other')")
     (tmp_path / "go").touch()
-    assert cli("pipeline", "run", "flow.py").returncode == 0
-    after = ws.pipelines["flow"]
+    after = ws.pipelines.run(flow())
     assert after.id == before.id and after["a"].id != before["a"].id and after["b"].params == {"x": "other"}
 
 
 def test_other_parameters_or_another_graph_begin_a_new_execution(
-    at_work: subprocess.Popen[str], cli: Cli, ws: Workspace, write_pipeline: WritePipeline, tmp_path: Path,
+    at_work: subprocess.Popen[str], flow: Callable[[], Pipeline], ws: Workspace, write_pipeline: WritePipeline,
+    tmp_path: Path,
 ) -> None:
     at_work.kill()
     at_work.wait(30)
     (tmp_path / "go").touch()
-    assert cli("pipeline", "run", "flow.py", "-p", "n", "2").returncode == 0
+    ws.pipelines.run(flow(), n=2)
     write_pipeline(FLOW.replace("after=b, ", "after=[a, b], name='last', "))
-    assert cli("pipeline", "run", "flow.py").returncode == 0
+    ws.pipelines.run(flow())
     assert sorted(run.status for run in ws.pipelines.list()) == ["lost", "succeeded", "succeeded"]
 
 
 def test_second_process_is_told_that_the_first_is_at_work(
-    at_work: subprocess.Popen[str], cli: Cli, ws: Workspace, tmp_path: Path,
+    at_work: subprocess.Popen[str], flow: Callable[[], Pipeline], ws: Workspace, tmp_path: Path,
 ) -> None:
-    done = cli("pipeline", "run", "flow.py")
-    assert done.returncode == 1 and f"in process {at_work.pid}" in done.stderr
+    with pytest.raises(Busy, match=f"in process {at_work.pid}"): ws.pipelines.run(flow())
     assert ws.pipelines["flow"].status == "running"
-    with pytest.raises(Busy): ws.pipelines.run(load_pipeline("flow.py", ws.root))
     (tmp_path / "go").touch()
     assert at_work.wait(60) == 0
     assert [run.status for run in ws.pipelines.list()] == ["succeeded"]
