@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlops_nb.runs.wandb_runs import MirroredRun
     from mlops_nb.models.tuning import Studies
     from mlops_nb.data.expectation_versions import ExpectationsVersions
-    from mlops_nb.features.feature_views import Features
+    from mlops_nb.app.features_door import FeaturesDoor
     from mlops_nb.views.widgets import ComparisonPanel, MonitoringPanel, PromotionPanel
 
 # %% auto #0
@@ -52,10 +52,10 @@ class Workspace(Home):
         return ExpectationsVersions(self)
 
     @cached_property
-    def features(self) -> Features:
+    def features(self) -> FeaturesDoor:
         "The feature views; in a run, what they read is an input of the run."
-        from mlops_nb.features.feature_views import Features
-        return Features(self, self._find)
+        from mlops_nb.app.features_door import FeaturesDoor
+        return FeaturesDoor(self, self._find)
 
     def _find(self, what: str|object) -> object:
         from mlops_nb.runs.run import Run

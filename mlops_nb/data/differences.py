@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 from ..base.display import Shown, as_html, html_table
 from ..base.errors import BadParameter
 from .datasets import DatasetVersion
-from ..models.evaluation import Comparison, compare
+from .comparisons import ProfileComparison, compare_profiles
 from .tables import query_engine
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Difference(Shown):
     same: int
     changes: dict[str, int]                    # changed values by column, the most first
     sample: tuple[RowDifference, ...]          # up to 20; none without a key
-    profile: Comparison = field(repr=False)    # of the columns that both have with the same type
+    profile: ProfileComparison = field(repr=False)    # of the columns that both have with the same type
 
     def __bool__(self) -> bool:
         rows = self.added or self.removed or self.changed
@@ -214,10 +214,10 @@ def _count_by_key(
     return _count_pairs(engine, keys, values, {*before.pii, *after.pii})
 
 # %% ../../nbs/01_data/16_differences.ipynb #f99dc59f
-def _compare_profiles(before: DatasetVersion, after: DatasetVersion) -> Comparison:
+def _compare_profiles(before: DatasetVersion, after: DatasetVersion) -> ProfileComparison:
     "How far the columns of the same type are from each other."
     same = [name for name, kind in before.columns.items() if after.columns.get(name) == kind]
-    comparison = compare(before.profile().select(same), after.profile().select(same))
+    comparison = compare_profiles(before.profile().select(same), after.profile().select(same))
     hidden = {*before.pii, *after.pii}
     columns = [
         replace(column, new_categories=(), _bars=([], [])) if column.column in hidden else column

@@ -29,7 +29,7 @@ from mlops_nb.data.expectations import (
 )
 from .profiles import Profile, profile
 from .columns import check_table, column_type
-from ..models.evaluation import compare
+from .comparisons import compare_profiles
 
 if TYPE_CHECKING:
     from pandera.errors import SchemaError
@@ -286,7 +286,7 @@ def _drift_failures(
     lacking = [name for name in watched if name not in reference.kinds]
     if lacking: raise BadParameter(f"{expectations.reference} has no column {lacking[0]!r} to be near to")
     baseline = reference.select(watched)
-    for column in compare(baseline, profile(table, baseline.kinds)).columns:
+    for column in compare_profiles(baseline, profile(table, baseline.kinds)).columns:
         limit = limits[column.column]
         if column.psi <= max(limit, column.chance_psi): continue
         distance = f"PSI {column.psi:.3f} from {expectations.reference}; allowed is at most {limit}"

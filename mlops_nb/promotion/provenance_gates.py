@@ -26,7 +26,8 @@ from ..registry.registry import Models
 from ..data.splits import holdout_mask
 from ..data.admission import validate_dataset
 from ..data.expectation_versions import ExpectationsVersions
-from ..features.feature_views import Features
+from ..features.feature_store import FeatureStore
+from ..features.parity import parity
 
 # %% auto #0
 __all__ = ['SECTIONS', 'signature_holds', 'fast_and_small', 'feature_parity', 'data_valid', 'no_leakage', 'notebook_clean',
@@ -72,11 +73,11 @@ def feature_parity(case: Case) -> tuple[str, str, dict]:
     "The feature views that it learned from say the same offline, in batch and online."
     used = case.models.home.store.rows(sa.select(db.run_inputs).filter_by(run_id=case.candidate.run_id, kind="feature view"))
     if not used: return "pass", "it learned from no feature view", {}
-    parity = Features(case.models.home).parity([row["name"] for row in used])
-    said = f"{parity.values:,} values of {parity.keys:,} keys of {', '.join(parity.views)}"
-    figures = parity.asdict() | {"measured": [evidence("values that differ", len(parity.differences), limit=0)]}
-    if parity.ok: return "pass", f"{said} are the same offline, in batch and online", figures
-    first = parity.differences[0]
+    compared = parity(FeatureStore(case.models.home), [row["name"] for row in used])
+    said = f"{compared.values:,} values of {compared.keys:,} keys of {', '.join(compared.views)}"
+    figures = compared.asdict() | {"measured": [evidence("values that differ", len(compared.differences), limit=0)]}
+    if compared.ok: return "pass", f"{said} are the same offline, in batch and online", figures
+    first = compared.differences[0]
     return "fail", f"among {said}, {first['feature']} of {first['key']} is {first['offline']} offline, {first['batch']} in batch and {first['online']} online", figures
 
 @gate

@@ -42,6 +42,6 @@ def load(
 # %% ../../nbs/workflows/train.ipynb #fa9976be
 def example_model(ws: Workspace, run: Run) -> ModelVersion:
     "A small model of the tumours, trained in this run and registered as `tumour`."
-    prepared, read = load(ws, run, example_table(ws).ref, "benign", "auto", "mlops_nb.features.transforms:as_they_are", "", "25%")
+    prepared, read = load(ws, run, example_table(ws).ref, "benign", "auto", "mlops_nb.features.transforms:identity", "", "25%")
     run.save("model", pack(fit(prepared, rounds=30, trained_on=read, num_leaves=15, seed=0, num_threads=1), ws.artifacts))
     return ws.models.register("tumour", run)

@@ -55,7 +55,7 @@ def test_sample_says_what_became_of_a_row(datasets: Datasets) -> None:
         {"what": "added", "key": {"key": "c"}, "values": {}}]
 
 
-def test_without_a_key_rows_are_counted_as_often_as_they_are_there(datasets: Datasets) -> None:
+def test_without_a_key_rows_are_counted_as_often_identity_there(datasets: Datasets) -> None:
     before = datasets.add("t", pd.DataFrame({"a": [1, 1, 2, None]}))
     difference = diff(before, datasets.add("t", pd.DataFrame({"a": [1, 2, 3, None]})))
     assert (difference.added, difference.removed, difference.same, difference.changed) == (1, 1, 3, 0)

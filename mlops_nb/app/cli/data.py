@@ -12,6 +12,7 @@ from typing import Annotated, Optional
 import typer
 
 from ...base.errors import BadParameter, NotFound, Refused
+from ...base.terminal import print_records
 from .groups import Json, data_app, features_app, print_rows, show_one
 from ..workspace import Workspace
 from ...base.terminal import print_records
@@ -110,7 +111,7 @@ def data_validate(
 @features_app.command("ls")
 def features_ls(name: Annotated[Optional[str], typer.Argument(help="List all versions of this view.")] = None, as_json: Json = False) -> None:
     "List feature views: the latest version of each, or all versions of one."
-    print_rows(Workspace().features.list(name), as_json, {"view": "ref", "keys": lambda v: ", ".join(v.entity), "from": lambda v: ", ".join(v.sources), "ttl": "ttl", "owner": "owner", "description": "description"})
+    print_records(Workspace().features.list(name), as_json=as_json)
 
 @features_app.command("show")
 def features_show(reference: str, as_json: Json = False) -> None:
@@ -129,5 +130,5 @@ def features_materialize(
     import pandas as pd
     try: moment = pd.Timestamp(until, tz="UTC").to_pydatetime() if until else None
     except ValueError: raise BadParameter(f"--until {until!r} is no time: write 2013-05-01T12:00") from None
-    done = Workspace().features.materialize(view, moment)
+    done = Workspace().features.materialize(view, until=moment)
     print(f"{done.view}: the values of {done.rows:,} keys, known by {done.until[:19]}")
