@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING
 from ..base.core import iso, now
 from ..base.errors import NotFound
 from ..base.project import Home
+from ..models.studies import Direction, Studies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     import pandas as pd
+    from optuna.distributions import BaseDistribution
+    from mlops_nb.models.notebook_tuning import TrialEnd
+    from mlops_nb.runs.executors import Executor
+    from mlops_nb.runs.records import RunRecord
     from mlops_nb.registry.audit import Audit
     from mlops_nb.data.datasets import Datasets
     from mlops_nb.promotion.lineage import LineageOf
@@ -27,13 +34,43 @@ if TYPE_CHECKING:
     from mlops_nb.runs.runs import Runs
     from mlops_nb.serving.batches import Batches
     from mlops_nb.runs.wandb_mirror import Mirror, MirroredRun
-    from mlops_nb.models.tuning import Studies
     from mlops_nb.data.validation import ExpectationsVersions
     from mlops_nb.features.feature_views import Features
     from mlops_nb.views.widgets import ComparisonPanel, MonitoringPanel, PromotionPanel
 
 # %% auto #0
-__all__ = ['Workspace', 'workflow']
+__all__ = ['WorkspaceStudies', 'Workspace', 'workflow']
+
+# %% ../../nbs/11_app/00_workspace.ipynb #b623dc70
+class WorkspaceStudies(Studies):
+    "The Optuna studies of a workspace, and the tuning of notebooks by its runs."
+
+    def __init__(self, runs: Runs):
+        super().__init__(runs.home)
+        self._runs = runs
+
+    def optimize(self,
+        notebook: str | Path,
+        space: Mapping[str, BaseDistribution | Sequence[object]],  # by parameter; a list of values to choose from
+        metric: str,                                # that the notebook logs
+        *,
+        direction: Direction = "minimize",
+        n_trials: int = 50,                         # that succeeded, in all: those the study has already count
+        name: str = "",                             # of the study; the notebook's when not given
+        fixed: Mapping[str, object] | None = None,  # the same for every trial
+        jobs: int | None = None,                    # trials at the same time; as many as fit when not given
+        executor: Executor | None = None,           # where they are executed; in this process when not given
+        seed: int = 0,                              # of the sampler
+        timeout_s: float | None = None,             # for a cell
+        run_timeout_s: float | None = None,         # for a trial
+        kernel: str = "warm",                       # or fresh
+        on_trial: Callable[[TrialEnd], None] = lambda end: None,  # called with each as it was told
+    ) -> RunRecord:                                 # of the best trial
+        "Tune a notebook, or go on with it; see `models.notebook_tuning.optimize`."
+        from mlops_nb.models.notebook_tuning import optimize
+        return optimize(
+            self._runs, notebook, space, metric, direction=direction, n_trials=n_trials, name=name, fixed=fixed, jobs=jobs,
+            executor=executor, seed=seed, timeout_s=timeout_s, run_timeout_s=run_timeout_s, kernel=kernel, on_trial=on_trial)
 
 # %% ../../nbs/11_app/00_workspace.ipynb #2f51dc7a
 class Workspace(Home):
@@ -107,9 +144,7 @@ class Workspace(Home):
         return len(ids)
 
     @cached_property
-    def studies(self) -> Studies:
-        from mlops_nb.models.tuning import Studies
-        return Studies(self.runs)
+    def studies(self) -> WorkspaceStudies: return WorkspaceStudies(self.runs)
 
     @cached_property
     def models(self) -> Models:
