@@ -1,13 +1,20 @@
-"What several test files need besides fixtures: the command line as a process, waiting for a state, the project folder."
+"What several test files need besides fixtures: the command line as a process, waiting for a state, notebooks."
 from __future__ import annotations
 
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import nbformat
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from mlops_nb.app.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 T = TypeVar("T")
@@ -31,3 +38,29 @@ def wait_for(state: Callable[[], T | None], limit_s: float = 60, what: str = "th
         assert time.monotonic() < end, f"{what} did not come about within {limit_s} s"
         time.sleep(0.05)
     return found
+
+
+def declaring(source: str, *, tags: Sequence[str] = ("parameters",), **metadata: object) -> NotebookNode:
+    "A notebook of one cell, which declares its parameters."
+    cell = nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)})
+    return nbformat.v4.new_notebook(cells=[cell], metadata=metadata)
+
+
+def executed_notebook(ws: Workspace, id: str) -> NotebookNode:
+    "The notebook that a run has executed."
+    executed = ws.runs[id].executed
+    assert executed is not None
+    return nbformat.reads(ws.artifacts.bytes(executed).decode(), as_version=4)
+
+
+def printed(ws: Workspace, id: str) -> str:
+    "What a run's cells printed."
+    outputs = [output for cell in executed_notebook(ws, id).cells for output in cell.get("outputs", ())]
+    streams = [output for output in outputs if output.output_type == "stream" and output.name == "stdout"]
+    return "".join(stream.text for stream in streams).strip()
+
+
+def notebooks() -> list[str]:
+    "The notebooks that are modules, jobs or lessons, relative to the project folder; the index is a page alone."
+    found = (path for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+    return sorted(path.relative_to(ROOT).as_posix() for path in found if path.name != "index.ipynb")

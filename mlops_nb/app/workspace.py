@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from mlops_nb.pipelines.pipelines import Pipelines
     from mlops_nb.data.profiles import Comparison
     from mlops_nb.registry.registry import Models
+    from mlops_nb.runs.execution import Execution
     from mlops_nb.runs.runs import Runs
     from mlops_nb.serving.batches import Batches
-    from mlops_nb.runs.wandb_mirror import Mirror, MirroredRun
+    from mlops_nb.runs.wandb_mirror import Mirror
+    from mlops_nb.runs.wandb_runs import MirroredRun
     from mlops_nb.data.validation import ExpectationsVersions
     from mlops_nb.features.feature_views import Features
     from mlops_nb.views.widgets import ComparisonPanel, MonitoringPanel, PromotionPanel
@@ -45,9 +47,9 @@ __all__ = ['WorkspaceStudies', 'Workspace', 'workflow']
 class WorkspaceStudies(Studies):
     "The Optuna studies of a workspace, and the tuning of notebooks by its runs."
 
-    def __init__(self, runs: Runs):
-        super().__init__(runs.home)
-        self._runs = runs
+    def __init__(self, execution: Execution):
+        super().__init__(execution.home)
+        self._execution = execution
 
     def optimize(self,
         notebook: str | Path,
@@ -69,7 +71,7 @@ class WorkspaceStudies(Studies):
         "Tune a notebook, or go on with it; see `models.notebook_tuning.optimize`."
         from mlops_nb.models.notebook_tuning import optimize
         return optimize(
-            self._runs, notebook, space, metric, direction=direction, n_trials=n_trials, name=name, fixed=fixed, jobs=jobs,
+            self._execution, notebook, space, metric, direction=direction, n_trials=n_trials, name=name, fixed=fixed, jobs=jobs,
             executor=executor, seed=seed, timeout_s=timeout_s, run_timeout_s=run_timeout_s, kernel=kernel, on_trial=on_trial)
 
 # %% ../../nbs/11_app/00_workspace.ipynb #2f51dc7a
@@ -78,7 +80,8 @@ class Workspace(Home):
 
     @cached_property
     def datasets(self) -> Datasets:
-        from mlops_nb.data import differences, leakage, splits, validation  # noqa: F401: they give it diff, split, validate, admit
+        from mlops_nb.data import differences, leakage, validation  # noqa: F401: they give it diff, split, validate, admit
+        from mlops_nb.data.splits import splits  # noqa: F401: they give it diff, split, validate, admit
         from mlops_nb.data.datasets import Datasets
         return Datasets(self)
 
@@ -94,19 +97,25 @@ class Workspace(Home):
         return Features(self, self._find)
 
     def _find(self, what: str|object) -> object:
-        from mlops_nb.runs.runs import Run
+        from mlops_nb.runs.run import Run
         if os.environ.get("MLOPS_RUN"): return Run(self, os.environ["MLOPS_RUN"]).use(what)
         return self.datasets[what] if isinstance(what, str) else what
 
     @cached_property
+    def execution(self) -> Execution:
+        "How runs are executed here; for executors, pipelines and studies."
+        from mlops_nb.runs.execution import Execution
+        return Execution(self, on_end=self.mirror.add)
+
+    @cached_property
     def runs(self) -> Runs:
         from mlops_nb.runs.runs import Runs
-        return Runs(self, on_end=self.mirror.add)
+        return Runs(self.execution)
 
     @cached_property
     def pipelines(self) -> Pipelines:
         from mlops_nb.pipelines.pipelines import Pipelines
-        return Pipelines(self.runs, self.notebook)
+        return Pipelines(self.execution, self.notebook)
 
     def notebook(self, name: str|Path) -> Path:
         "A notebook by its path, from the working directory or the project folder; or by its bare name: the project's own, or one that the package ships."
@@ -125,11 +134,11 @@ class Workspace(Home):
         return mirror
 
     def _to_mirror(self, id: str) -> MirroredRun:
-        from mlops_nb.runs.wandb_mirror import MirroredRun
+        from mlops_nb.runs.wandb_runs import MirroredRun
         run = self.runs[id]
         executed = self.folder/"runs"/f"{id}.ipynb"
-        return MirroredRun(id, Path(run.notebook).stem, self.root.name or "mlops_nb", run.status, run.params, run.metrics, tuple(self.runs.history(id)), run.started or "", run.ended or "",
-            group=run.tags.get("sweep") or run.tags.get("pipeline"), tags=tuple(f"{name}:{value}"[:64] for name, value in run.tags.items()), notebook=executed if executed.is_file() else None, notes=run.step)
+        return MirroredRun(id=id, name=Path(run.notebook).stem, project=self.root.name or "mlops_nb", status=run.status, params=run.params, metrics=run.metrics, history=self.runs.history(id),
+            started=run.started or "", ended=run.ended or "", group=run.tags.get("sweep") or run.tags.get("pipeline"), tags=tuple(f"{name}:{value}"[:64] for name, value in run.tags.items()), notebook=executed if executed.is_file() else None, notes=run.step)
 
     def _was_mirrored(self, id: str) -> None:
         from mlops_nb.base import schema as db
@@ -144,11 +153,11 @@ class Workspace(Home):
         return len(ids)
 
     @cached_property
-    def studies(self) -> WorkspaceStudies: return WorkspaceStudies(self.runs)
+    def studies(self) -> WorkspaceStudies: return WorkspaceStudies(self.execution)
 
     @cached_property
     def models(self) -> Models:
-        from mlops_nb.promotion.exchange import Models  # with promote, rollback, reproduce, export
+        from mlops_nb.registry.registry import Models  # with promote, rollback, reproduce, export
         return Models(self)
 
     @cached_property

@@ -15,7 +15,8 @@ from fastcore.basics import patch
 from ..base.display import Shown
 from ..base.errors import BadParameter, BadTable
 from ..base.references import parse_reference
-from .profiles import check_table, column_type, html_table
+from .columns import check_table, column_type
+from .profiles import html_table
 
 # %% auto #0
 __all__ = ['TYPES', 'RULES', 'OF_ROWS', 'POLICIES', 'rows_in_words', 'ColumnRule', 'Expectations', 'is_type', 'as_numbers',

@@ -14,7 +14,8 @@ from fastcore.basics import patch
 
 from ..base.display import Shown
 from ..base.errors import BadParameter
-from .profiles import check_table, column_type, html_table
+from .columns import check_table, column_type
+from .profiles import html_table
 from .splits import Split
 
 # %% auto #0

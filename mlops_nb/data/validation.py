@@ -24,7 +24,8 @@ from ..base.references import check_name, parse_reference
 from .datasets import Datasets, DatasetVersion
 from .expectations import OF_ROWS, POLICIES, Expectations, infer, as_numbers, is_type, rows_in_words
 from ..base.project import Home
-from .profiles import Profile, check_table, column_type, compare, html_table, profile
+from .profiles import Profile, compare, html_table, profile
+from .columns import check_table, column_type
 from ..base.provenance import note_output
 from ..base.store import next_version
 from .tables import open_table

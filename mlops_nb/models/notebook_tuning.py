@@ -14,15 +14,19 @@ from ..base.errors import BadParameter, RunFailed
 from ..base.references import check_name
 from .studies import Direction, Studies
 from ..runs.executors import Executor, Local
-from ..runs.parameters import check, parameters, read_notebook
+from ..runs.jobs import RunOptions
+from ..runs.notebooks import read_notebook
+from ..runs.parameter_values import check
+from ..runs.parameters import parameters
+from ..runs.records import RunRecord, RunRecords
 
 if TYPE_CHECKING:
     import optuna
     from nbformat import NotebookNode
     from optuna.distributions import BaseDistribution
 
-    from mlops_nb.runs.records import RunRecord
-    from mlops_nb.runs.runs import Job, Runs
+    from mlops_nb.runs.execution import Execution
+    from mlops_nb.runs.jobs import Job, KernelKind
 
     _Space = Mapping[str, BaseDistribution]  # by parameter
 
@@ -93,14 +97,14 @@ class TrialEnd:
 @dataclass(frozen=True, kw_only=True)
 class _Tuning:
     "What is the same for all trials of one call."
-    runs: Runs
+    execution: Execution
     study: optuna.Study
     notebook: Path
     space: _Space
     metric: str
     fixed: Mapping[str, object]
     executor: Executor
-    limits: Mapping[str, Any]     # timeout_s, run_timeout_s and kernel of each run
+    options: RunOptions           # of each run
     on_trial: Callable[[TrialEnd], None]
 
 def _execute(tuning: _Tuning, trials: Sequence[optuna.Trial]) -> list[RunRecord | RunFailed]:
@@ -108,9 +112,10 @@ def _execute(tuning: _Tuning, trials: Sequence[optuna.Trial]) -> list[RunRecord 
     jobs: list[Job] = []
     for trial in trials:
         tags = {STUDY: tuning.study.study_name, "trial": str(trial.number)}
-        jobs.append(tuning.runs.prepare(tuning.notebook, {**tuning.fixed, **trial.params}, tags=tags, **tuning.limits))
+        params = {**tuning.fixed, **trial.params}
+        jobs.append(tuning.execution.prepare(tuning.notebook, params, tags=tags, options=tuning.options))
         trial.set_user_attr(_RUN, jobs[-1].id)
-    return tuning.executor.carry_out(tuning.runs, jobs)
+    return tuning.executor.execute(tuning.execution, jobs)
 
 # %% ../../nbs/05_models/14_notebook_tuning.ipynb #70f0fd0d
 def _round(tuning: _Tuning, number: int) -> list[RunFailed]:
@@ -140,7 +145,7 @@ def _not_logged(run: RunRecord, metric: str) -> BadParameter:
 _AT_ONCE = 16  # trials on an executor that does not say how many it takes
 
 def optimize(
-    runs: Runs,
+    execution: Execution,                       # that prepares and executes the runs
     notebook: str | Path,
     space: Mapping[str, BaseDistribution | Sequence[Any]],  # by parameter; a list of values to choose from
     metric: str,                                # that the notebook logs
@@ -154,7 +159,7 @@ def optimize(
     seed: int = 0,                              # of the sampler
     timeout_s: float | None = None,             # for a cell
     run_timeout_s: float | None = None,         # for a trial
-    kernel: str = "warm",                       # or fresh
+    kernel: KernelKind = "warm",                # or fresh
     on_trial: Callable[[TrialEnd], None] = lambda end: None,  # called with each as it was told
 ) -> RunRecord:                                 # of the best trial
     "Tune a notebook, or go on with it; raise `BadParameter` before the first trial, `RunFailed` when none succeeds."
@@ -162,15 +167,15 @@ def optimize(
     path, executor = Path(notebook), executor or Local(jobs)
     distributions = _distributions(space)
     _check_space(path, distributions, fixed or {})
-    study = Studies(runs.home).open(name or check_name(path.stem.lower(), "study"), direction=direction)
+    study = Studies(execution.home).open(name or check_name(path.stem.lower(), "study"), direction=direction)
     _check_study(study, distributions, direction)
-    if kernel == "warm" and isinstance(executor, Local): runs.expect(path, executor.threads)
-    limits = {"timeout_s": timeout_s, "run_timeout_s": run_timeout_s, "kernel": kernel}
+    if kernel == "warm" and isinstance(executor, Local): execution.prewarm(path, threads=executor.threads)
+    options = RunOptions(timeout_s=timeout_s, run_timeout_s=run_timeout_s, kernel=kernel)
     tuning = _Tuning(
-        runs=runs, study=study, notebook=path, space=distributions, metric=metric, fixed=fixed or {},
-        executor=executor, limits=limits, on_trial=on_trial)
+        execution=execution, study=study, notebook=path, space=distributions, metric=metric, fixed=fixed or {},
+        executor=executor, options=options, on_trial=on_trial)
     at_once = jobs or getattr(executor, "jobs", _AT_ONCE)
-    return runs[_best_run(tuning, n_trials=n_trials, at_once=at_once, seed=seed)]
+    return RunRecords(execution.home)[_best_run(tuning, n_trials=n_trials, at_once=at_once, seed=seed)]
 
 # %% ../../nbs/05_models/14_notebook_tuning.ipynb #ff3673ed
 def _best_run(tuning: _Tuning, *, n_trials: int, at_once: int, seed: int) -> str:

@@ -13,7 +13,8 @@ from ..base.references import parse_reference
 from ..data.datasets import Datasets
 from .monitors import Check, Monitor
 from ..registry.registry import Models
-from ..runs.records import RunRecord
+from ..runs.execution import Execution
+from ..runs.records import RunRecord, RunRecords
 from ..runs.runs import Runs
 
 # %% auto #0
@@ -43,11 +44,11 @@ def retrain(
 ) -> RunRecord:                              # of the promotion; its output `decision` says what was decided
     "Train, evaluate and bring before the gates; raise `RunFailed` when one of the three does not succeed."
     champion = models[f"{name}@{alias}"]
-    trained = Runs(models.home)[champion.run_id]
+    trained = RunRecords(models.home)[champion.run_id]
     folder = (models.home.root/trained.notebook).parent
     for beside in "evaluate.ipynb", "promote.ipynb":
         if not (folder/beside).is_file(): raise NotFound(f"{folder/beside} is missing: retraining runs the notebooks that lie beside {trained.notebook}")
-    runs = Runs(models.home)
+    runs = Runs(Execution(models.home))
     execute = execute or (lambda step, notebook, params: runs.once(step, notebook, params))
     again = execute(f"{step}: train", models.home.root/trained.notebook, retrain_params(trained.params, champion.trained_on, name))
     candidate = f"{name}@{again.tags['registered']}"
@@ -61,7 +62,7 @@ def due(
     "The breach that waits for an answer."
     checks = monitor.checks()
     if not checks or not checks[-1].breached or not is_news(monitor): return None
-    done = Runs(monitor.home).search(f"step = '{_step(checks[-1])}: promote' and status = succeeded", limit=1)
+    done = RunRecords(monitor.home).search(f"step = '{_step(checks[-1])}: promote' and status = succeeded", limit=1)
     return None if done else checks[-1]
 
 def is_news(monitor: Monitor) -> bool:

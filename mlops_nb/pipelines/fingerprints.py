@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Iterator
 
 from ..base.core import digest
-from ..runs.parameters import recorded
-from ..runs.runs import environment
+from ..runs.parameter_values import recorded
+from ..runs.environment import environment
 
 if TYPE_CHECKING: from nbformat import NotebookNode
 

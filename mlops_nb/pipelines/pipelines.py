@@ -8,7 +8,7 @@ from __future__ import annotations
 import os, queue, socket, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Callable
@@ -21,13 +21,16 @@ from ..base.core import author, canonical_json, digest, iso, new_id, now
 from ..base.display import Shown
 from ..base.errors import BadParameter, BadReference, Busy, MLOpsError, NotFound, RunFailed
 from ..base.references import Reference, parse_reference
+from ..runs.execution import RETAKEN, THREADS, Execution
 from ..runs.executors import Executor, Local
+from ..runs.jobs import RunOptions
 from .fingerprints import difference, fingerprint_parts, texts
 from .steps import Output, Pipeline, Step, StepRun, fill, promised, state_word, svg
 from ..base.project import Home
-from ..runs.parameters import check, read_notebook, recorded
-from ..runs.records import LOST_S, RunRecord, _gone
-from ..runs.runs import RETAKEN, THREADS, Runs
+from ..runs.parameter_values import check, recorded
+from ..runs.notebooks import read_notebook
+from ..runs.records import RunRecord, RunRecords
+from ..runs.statuses import is_gone
 from ..base.store import lock
 
 # %% auto #0
@@ -67,7 +70,7 @@ class PipelineRun(Shown):
     created: str
     ended: str|None
     steps: tuple[StepRun, ...]
-    _runs: Runs = field(repr=False)
+    _runs: RunRecords = field(repr=False)
 
     def __getitem__(self, step: str) -> RunRecord:
         "The run of a step; raise `NotFound` when it has none."
@@ -88,9 +91,9 @@ class Pipelines:
     "The pipelines of a workspace: run, look up, draw."
 
     def __init__(self,
-        runs: Runs,
+        execution: Execution,
         find: Callable[[str], Path] = Path,  # a notebook by the name that a step gives
-    ): self.runs, self.home, self._find = runs, runs.home, find
+    ): self.execution, self.home, self.runs, self._find = execution, execution.home, RunRecords(execution.home), find
 
     def _known(self, name: str, step: str, parts: dict, key: str) -> tuple[RunRecord|None, str|None]:
         "An earlier run whose result holds; or why there is none."
@@ -146,7 +149,7 @@ class _Execution:
     "An execution at work."
 
     def __init__(self, pipelines: Pipelines, plan: PipelineRun, steps: dict[str, tuple[Step, Path]], before: dict[str, dict], reuse: bool, on_step: Callable[[StepRun], None], executor: Executor, kernel: str):
-        self._pipelines, self._runs, self._home, self._plan, self._steps, self._before, self._reuse, self._on_step, self._executor, self._kernel = pipelines, pipelines.runs, pipelines.home, plan, steps, before, reuse, on_step, executor, kernel
+        self._pipelines, self._execution, self._runs, self._home, self._plan, self._steps, self._before, self._reuse, self._on_step, self._executor, self._kernel = pipelines, pipelines.execution, pipelines.runs, pipelines.home, plan, steps, before, reuse, on_step, executor, kernel
         self._states, self._done, self._errors = {one.name: one for one in plan.steps}, {}, {}
         self._active, self._due, self._news, self._stopping, self._beaten = set(), {}, queue.SimpleQueue(), False, time.monotonic()
 
@@ -161,10 +164,10 @@ class _Execution:
         return self._errors
 
     def _cancel(self) -> None:
-        self._runs.cancel()
+        self._execution.interrupt()
         if isinstance(self._executor, Local): return
         for name in self._active:
-            if id := self._states[name].run_id: self._runs.give_up(id)  # the worker that has it looks at every beat
+            if id := self._states[name].run_id: self._execution.cancel(id)  # the worker that has it looks at every beat
 
     def _advance(self, pool: ThreadPoolExecutor, jobs: int) -> bool:
         "Begin what can begin; false when there is nothing left to do."
@@ -220,9 +223,9 @@ class _Execution:
             known, why = (None, "it is declared fresh" if step.fresh else "a fresh run was asked for") if step.fresh or not self._reuse else self._pipelines._known(self._plan.name, step.name, parts, key)
             if known: return tell(known, state="succeeded", run_id=known.id, fingerprint=key, parts=parts, reused=True, ended=iso(now()))
             if self._stopping: raise RunFailed("the pipeline was stopped")
-            job = self._runs.prepare(path, given, step.name, {TAG: self._plan.id}, step.timeout_s, kernel=self._kernel)
+            job = self._execution.prepare(path, given, step=step.name, tags={TAG: self._plan.id}, options=RunOptions(timeout_s=step.timeout_s, kernel=self._kernel))
             tell(run_id=job.id, fingerprint=key, parts=parts, reason=why, attempts=attempts + 1)
-            (ended,) = self._executor.carry_out(self._runs, [job])
+            (ended,) = self._executor.execute(self._execution, [job])
             if isinstance(ended, RunFailed): raise ended
             tell(ended, state="succeeded", ended=iso(now()))
         except Exception as error: self._news.put((step.name, {}, error))
@@ -284,7 +287,7 @@ def run(self: Pipelines,
     def end(status: str) -> None:
         with self.home.store.write() as connection: connection.execute(sa.update(db.pipeline_runs).filter_by(id=id).values(status=status, ended=iso(now())))
     executor = executor or Local(jobs)
-    if kernel == "warm" and isinstance(executor, Local): self.runs.expect(next(iter(paths.values()))[1], executor.threads)
+    if kernel == "warm" and isinstance(executor, Local): self.execution.prewarm(next(iter(paths.values()))[1], threads=executor.threads)
     try: errors = _Execution(self, replace(plan, id=id), paths, before, reuse, on_step, executor, kernel).go(jobs or getattr(executor, "jobs", _AT_ONCE))
     except BaseException: end("cancelled"); raise
     end("failed" if errors else "succeeded")
@@ -317,9 +320,9 @@ def _claim(self: Pipelines, plan: PipelineRun, graph: list[dict]) -> tuple[str, 
 @patch
 def mark_lost(self: Pipelines) -> list[str]:
     "Mark executions whose process is gone, and their runs; return their identifiers."
-    late, lost = iso(now() - timedelta(seconds=LOST_S)), []
+    lost = []
     for row in self.home.store.rows(sa.select(db.pipeline_runs).filter_by(status="running")):
-        if row["heartbeat"] > late and not (row["host"] == socket.gethostname() and _gone(row["pid"], row["heartbeat"])): continue
+        if not is_gone(row["host"], row["pid"], row["heartbeat"]): continue
         with self.home.store.write() as connection:
             if not connection.execute(sa.update(db.pipeline_runs).filter_by(id=row["id"], status="running", heartbeat=row["heartbeat"]).values(status="lost", ended=iso(now()))).rowcount: continue
             connection.execute(sa.update(db.pipeline_steps).filter_by(pipeline_id=row["id"], state="running").values(state="lost", reason=f"process {row['pid']} on {row['host']} is gone"))

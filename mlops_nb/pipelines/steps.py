@@ -17,7 +17,7 @@ from ..base.core import digest
 from ..base.display import Shown
 from ..base.errors import BadParameter, NotFound
 from ..base.references import check_name
-from ..runs.parameters import check, recorded
+from ..runs.parameter_values import check, recorded
 
 if TYPE_CHECKING: from nbformat import NotebookNode
 
@@ -122,7 +122,7 @@ class Pipeline:
         text: bool = False,  # the values are text, as typed on a command line
     ) -> tuple[tuple[Step, ...], dict[str, object]]:  # in the order of their declaration, and all parameters
         "Build the graph; raise `BadParameter` for a parameter or step that cannot be."
-        given = check(declared := self.declared(), params or {}, text)
+        given = check(declared := self.declared(), params or {}, text=text)
         token = _building.set(found := [])
         try: self.__wrapped__(**given)
         finally: _building.reset(token)

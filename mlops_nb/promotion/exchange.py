@@ -19,11 +19,12 @@ from ..base.errors import BadParameter, NotFound, Refused, storage_errors
 from ..base.references import check_name
 from ..data.datasets import Datasets
 from ..features.transforms import as_they_are
-from .lineage import Models
+from ..registry.registry import Models
 from ..data.profiles import profile
 from ..registry.registry import ModelVersion
-from ..runs.runs import begin
-from ..runs.wandb_mirror import MirroredRun, mirror
+from ..runs.run import begin_run
+from ..runs.wandb_runs import MirroredRun
+from ..runs.wandb_mirror import mirror
 from ..models.training import TEXT_BINS, ColumnEncoding, Model, column_type, domain_of, pack
 
 # %% auto #0
@@ -151,7 +152,7 @@ def import_mlflow(self: Models,
     encoding = tuple(ColumnEncoding(column, "category", tuple(map(str, next(levels, ())))) if column_type(features[column]) == "string" else ColumnEncoding(column, "number") for column in columns)
     if odd := [one.name for one in encoding if one.kind == "category" and not one.levels] or list(levels): raise BadParameter(f"{dataset.ref}: {odd[0]} is text there, and the model learned other columns as categories: give the rows with the types that it was trained on")
     share = (float(labels.mean()),) if task == "regression" else tuple(float((labels == value).mean()) for value in classes)
-    run = begin(self.home, f"import of {folder.name}", "interactive")
+    run = begin_run(self.home, f"import of {folder.name}")
     run.use(dataset)
     made = Model(task, target, classes, {column: column_type(features[column]) for column in columns}, encoding, as_they_are.name, as_they_are.source_digest(), share if task != "binary" else share[1:], (dataset.ref,), {"imported": str(flavor.get("lgb_version", "LightGBM")), "num_threads": 1},
         profile(features), profile(pd.DataFrame({"prediction": [0.0]})), text, domain={column: domain_of(features[column]) for column in columns})

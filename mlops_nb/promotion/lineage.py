@@ -23,10 +23,10 @@ from ..data.datasets import Datasets
 from ..features.transforms import JoinedTables, blanked
 from ..pipelines.steps import levels
 from ..base.project import Home
-from .promotion import Models
-from ..runs.records import RunRecord, before_reading
+from ..registry.registry import Models
+from ..runs import writer
+from ..runs.records import RunRecord
 from ..registry.registry import ModelVersion
-from ..runs.runs import Runs
 
 # %% auto #0
 __all__ = ['KINDS', 'Node', 'Lineage', 'feature_sources', 'LineageOf', 'openlineage']
@@ -154,7 +154,7 @@ class LineageOf:
 
     def _everything(self) -> tuple[dict[str, Node], list[tuple[str, str]]]:
         "All nodes but columns and features, and all edges between them."
-        for function in before_reading: function(self.home.store.url)
+        writer.flush(self.home.store.url)
         nodes, edges = {}, []
         def add(kind: str, name: str, label: str = "", aliases: tuple[str, ...] = ()) -> str:
             nodes.setdefault(f"{kind}:{name}", Node(kind, name, label, aliases))

@@ -21,9 +21,8 @@ from ..features.transforms import JoinedTables
 from .gates import Case, evidence, gate
 from ..base.project import committed
 from ..data.leakage import SUSPICIOUS, find_leaks
-from ..runs.records import RunRecord
-from ..registry.reproduction import Models
-from ..runs.runs import Runs
+from ..runs.records import RunRecord, RunRecords
+from ..registry.registry import Models
 from ..data.splits import holdout_mask
 from ..data.validation import ExpectationsVersions
 from ..features.feature_views import Features
@@ -102,7 +101,7 @@ def no_leakage(
     alone: float = SUSPICIOUS,  # how well one feature may predict without the others
 ) -> tuple[str, str, dict]:
     "No row is both learned from and judged by, and no feature alone gives the answer away."
-    model, run = case.candidate.load(), Runs(case.models.home)[case.candidate.run_id]
+    model, run = case.candidate.load(), RunRecords(case.models.home)[case.candidate.run_id]
     if "holdout" not in run.params or not model.trained_on: return "cannot tell", f"run {run.id} does not say which rows it held out: train with a parameter holdout, as the train notebook does", {}
     rows = Datasets(case.models.home)[model.trained_on[0]].read()
     rows = rows[rows[model.target].notna()].reset_index(drop=True)
@@ -123,7 +122,7 @@ _LOOKED_AT = 100_000  # rows by which a feature is judged alone
 @gate
 def notebook_clean(case: Case) -> tuple[str, str, dict]:
     "Its notebook ran from top to bottom, and no cell was edited after."
-    run = Runs(case.models.home)[case.candidate.run_id]
+    run = RunRecords(case.models.home)[case.candidate.run_id]
     if not run.executed or not run.source: return "cannot tell", f"run {run.id} left no executed notebook", {}
     executed, source = (json.loads(case.models.home.artifacts.bytes(part)) for part in (run.executed, run.source))
     ran = [cell for cell in executed["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip() and "injected-parameters" not in cell["metadata"].get("tags", [])]
@@ -139,7 +138,7 @@ def _text(cell: dict) -> str: return "".join(cell["source"]).strip()
 @gate
 def code_committed(case: Case) -> tuple[str, str, dict]:
     "Its notebook is in the commit that the project was at, and no tracked file differed from it."
-    run = Runs(case.models.home)[case.candidate.run_id]
+    run = RunRecords(case.models.home)[case.candidate.run_id]
     if not run.code: return "fail", f"run {run.id} was made outside a git repository: commit the project", {}
     commit = run.code["commit"][:10]
     def figures(other: int) -> dict: return {"commit": run.code["commit"], "measured": [evidence("differs from the commit (1) or not (0)", other, limit=0)]}

@@ -23,8 +23,11 @@ from ..base.errors import BadParameter, NotFound, Refused
 from ..base.references import Reference, check_name, parse_reference
 from ..features.transforms import Transform, load_transform, stored_transform
 from ..base.project import Home
-from ..runs.records import COMPARE, Term, before_reading, read_terms
-from ..runs.runs import Run, RunRecord, Runs, kept_environment
+from ..base.queries import COMPARISONS, Condition, read_conditions
+from ..runs import writer
+from ..runs.environment import environment_artifact
+from ..runs.records import RunRecord, RunRecords
+from ..runs.run import Run
 from ..base.provenance import note_version
 from ..base.store import next_version, lock
 from ..models.training import Model, unpack
@@ -92,12 +95,12 @@ def _installed(name: str) -> str:
 _FIELDS = "name", "version", "alias", "task", "author", "created", "dataset", "feature", "notebook", "run"
 _EXAMPLE = "metrics.roc_auc > 0.7, dataset = flights, feature = temp or tags.team = ops"
 
-def _candidates(term: Term) -> sa.ColumnElement|None:
+def _candidates(term: Condition) -> sa.ColumnElement|None:
     "What a condition asks of the row, as far as the database can tell by an index."
     versions, equal = db.model_versions.c, term.operator == "="
     if term.table == "metrics":
-        if term.number is None: raise BadParameter(f"metrics.{term.name} {term.operator} {term.value!r}: a metric is compared with a number")
-        met = sa.select(db.metrics.c.run_id).where(db.metrics.c.name == term.name, getattr(db.metrics.c.value, COMPARE[term.operator])(term.number))
+        if term.number is None or term.operator == "~": raise BadParameter(f"metrics.{term.name} {term.operator} {term.value!r}: a metric is compared with a number")
+        met = sa.select(db.metrics.c.run_id).where(db.metrics.c.name == term.name, COMPARISONS[term.operator](db.metrics.c.value, term.number))
         judged = sa.select(db.evaluations.c.name, db.evaluations.c.version).where(db.evaluations.c.run_id.in_(met))
         return sa.or_(versions.run_id.in_(met), sa.tuple_(versions.name, versions.version).in_(judged))
     if term.table == "tags" and equal: return sa.cast(versions.tags, sa.Text).contains(f'"{term.name}":{json.dumps(term.value, ensure_ascii=False)}', autoescape=True)
@@ -114,11 +117,12 @@ def _candidates(term: Term) -> sa.ColumnElement|None:
         name = term.value.removesuffix(".ipynb")
         return versions.run_id.in_(sa.select(db.runs.c.id).where(sa.or_(db.runs.c.notebook == f"{name}.ipynb", db.runs.c.notebook.endswith(f"/{name}.ipynb", autoescape=True))))
     column = versions.run_id if term.name == "run" else versions[term.name]
-    return getattr(column, COMPARE[term.operator])(int(term.number or 0) if term.name == "version" else term.value)
+    if term.operator == "~": return sa.cast(column, sa.Text).icontains(term.value, autoescape=True)
+    return COMPARISONS[term.operator](column, int(term.number or 0) if term.name == "version" else term.value)
 
-def _holds(term: Term, version: ModelVersion) -> bool:
+def _holds(term: Condition, version: ModelVersion) -> bool:
     "Whether the metric that counts, that of the latest evaluation, meets a condition."
-    return term.table != "metrics" or term.name in version.metrics and getattr(version.metrics[term.name], COMPARE[term.operator])(term.number)
+    return term.table != "metrics" or term.name in version.metrics and COMPARISONS[term.operator](version.metrics[term.name], term.number)
 
 # %% ../../nbs/06_registry/01_registry.ipynb #d43f3247
 class Models:
@@ -134,10 +138,10 @@ class Models:
     ) -> ModelVersion:
         "Make a run's model the next version, or return the version that it is already."
         check_name(name, "model")
-        record = run.record if isinstance(run, Run) else Runs(self.home)[run] if isinstance(run, str) else run
+        record = run.record if isinstance(run, Run) else RunRecords(self.home)[run] if isinstance(run, str) else run
         if "model" not in record.outputs: raise NotFound(f"run {record.id} ({record.notebook}) made no model: its notebook must save one with run.save('model', …)")
         package = record.outputs["model"]
-        model, moment, environment = unpack(package, self.home.artifacts), iso(now()), record.environment or kept_environment(self.home.artifacts)
+        model, moment, environment = unpack(package, self.home.artifacts), iso(now()), record.environment or environment_artifact(self.home.artifacts)
         with self.audit.writing() as connection:
             found = connection.execute(sa.select(db.model_versions.c.version, db.model_versions.c.deleted).filter_by(name=name, package=package)).first()
             if found: version = found.version
@@ -154,7 +158,7 @@ class Models:
 
     def _read(self, *conditions: sa.ColumnElement, limit: int|None = None) -> list[ModelVersion]:
         "Versions that meet conditions, by name and number, with what other tables say of them."
-        for function in before_reading: function(self.home.store.url)
+        writer.flush(self.home.store.url)
         wanted = sa.select(db.model_versions).where(db.model_versions.c.deleted.is_(None), *conditions).order_by(db.model_versions.c.name, db.model_versions.c.version).limit(limit)
         which = wanted.with_only_columns(db.model_versions.c.name, db.model_versions.c.version, db.model_versions.c.run_id).subquery()
         same = lambda table: sa.and_(table.c.name == which.c.name, table.c.version == which.c.version)
@@ -211,7 +215,7 @@ class Models:
         limit: int|None = None,
     ) -> list[ModelVersion]:
         "The versions that meet every condition, by name and number; raise `BadParameter` for a condition that is not understood."
-        terms = read_terms(where, _EXAMPLE)
+        terms = read_conditions(where, _EXAMPLE)
         found = self._read(*(_candidates(term) for term in terms), limit=None if any(term.table == "metrics" for term in terms) else limit)
         return [version for version in found if all(_holds(term, version) for term in terms)][:limit]
 

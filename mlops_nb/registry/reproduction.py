@@ -18,7 +18,8 @@ from ..base.core import digest, write_whole
 from ..base.display import Shown
 from ..base.errors import Refused, RunFailed
 from ..base.project import Home
-from ..runs.records import REPRODUCES, RunRecord
+from ..runs.execution import Execution
+from ..runs.records import REPRODUCES, RunRecord, RunRecords
 from .registry import Models, ModelVersion
 from ..runs.runs import Runs
 
@@ -81,7 +82,7 @@ def repeat(
     run_id: str,
 ) -> str:  # identifier of the run that repeated it
     "Execute a run again from its record; raise `Refused` when it recorded no source, `RunFailed` when it does not succeed."
-    runs = Runs(home)
+    runs = Runs(Execution(home))
     original = runs[run_id]
     if not original.source: raise Refused(f"run {original.id} recorded no notebook source, so it cannot be executed again: train in a notebook, by mlops-nb run or in JupyterLab")
     params = original.params | ({"register_as": ""} if "register_as" in original.params else {})
@@ -92,7 +93,7 @@ def reproduction(self: Models,
     version: ModelVersion,
 ) -> Reproduction|None:
     "The latest reproduction that there is."
-    runs = Runs(self.home)
+    runs = RunRecords(self.home)
     found = runs.search(f"tags.{REPRODUCES} = {version.run_id} and status = succeeded", limit=1)
     return self._compared(version, runs[version.run_id], found[0]) if found else None
 
@@ -109,7 +110,7 @@ def reproduce(self: Models,
     "Execute a version's training run again and compare every output; raise `Refused` or `RunFailed` when that cannot be done."
     version = self[reference]
     id = _repeat_elsewhere(self.home, version) if in_clean_env else repeat(self.home, version.run_id)
-    runs = Runs(self.home)
+    runs = RunRecords(self.home)
     return self._compared(version, runs[version.run_id], runs[id])
 
 # %% ../../nbs/06_registry/02_reproduction.ipynb #ba2f009e

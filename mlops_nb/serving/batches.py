@@ -21,8 +21,8 @@ from ..data.datasets import Datasets
 from ..features.transforms import JoinedTables
 from ..base.project import Home
 from ..data.profiles import Profile, profile
-from ..promotion.policies import Models
-from ..runs.runs import Run
+from ..registry.registry import Models
+from ..runs.run import Run
 
 # %% auto #0
 __all__ = ['Scorer', 'beside', 'score', 'Batch', 'Batches']

@@ -20,10 +20,10 @@ from ..base.project import Home
 from ..promotion.lineage import LineageOf
 from ..monitoring.monitors import Check, Monitor
 from ..data.profiles import Comparison, statistics_html
-from ..promotion.promotion import Models, RefusedByGates
-from ..runs.records import RunRecord
+from ..registry.registry import Models
+from ..promotion.promotion import RefusedByGates
+from ..runs.records import RunRecord, RunRecords
 from ..registry.registry import ModelVersion, evaluations
-from ..runs.runs import Runs
 from ..monitoring.triggers import answer, is_news, retrain
 
 # %% auto #0
@@ -169,7 +169,7 @@ class PromotionPanel(_Panel):
         "The training notebook of the candidate beside that of the champion, cell by cell."
         candidate, champion = self._chosen()
         if champion is None: return "<p>there is no champion to compare with</p>"
-        runs = Runs(self._models.home)
+        runs = RunRecords(self._models.home)
         before, after = runs[champion.run_id], runs[candidate.run_id]
         params = [(name, before.params.get(name), after.params.get(name)) for name in sorted(before.params.keys() | after.params.keys()) if before.params.get(name) != after.params.get(name)]
         return _table(("parameter", champion.ref, candidate.ref), params, "Parameters") * bool(params) + f"<pre style='white-space:pre-wrap;line-height:1.35'>{escape(notebook_diff(before, after, self._models.home))}</pre>"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlops_nb.models.model import Model
     from mlops_nb.models.targets import Task
     from mlops_nb.registry.registry import ModelVersion
-    from mlops_nb.runs.runs import Run
+    from mlops_nb.runs.run import Run
 
 # %% auto #0
 __all__ = ['rows_to_evaluate', 'slice_columns', 'SliceGain', 'slice_gains', 'gain_plot']

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..data.datasets import DatasetVersion
 from ..features.transforms import JoinedTables, load_transform
 from ..registry.registry import ModelVersion
-from ..runs.runs import Run
+from ..runs.run import Run
 from ..data.splits import holdout_mask
 from ..models.training import Model, TrainingData, fit, pack, prepare
 from ..app.workspace import Workspace

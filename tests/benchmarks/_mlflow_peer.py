@@ -1,13 +1,19 @@
-"MLflow 3 at work, in its own environment: reads a line of JSON, does what it asks for, answers with a line. `_pairs.Mlflow` starts it."
-import json, os, random, sys, time
+"MLflow 3 at work, in its own environment: reads lines of JSON and answers with one each. `_pairs.Mlflow` starts it."
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-import mlflow
-from mlflow.entities import Metric, Param, RunStatus
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
+import mlflow  # pyright: ignore[reportMissingImports] - it is installed in an environment of its own
 from _samples import sample
+from mlflow.entities import Metric, Param, RunStatus  # pyright: ignore[reportMissingImports] - see above
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # pyright: ignore[reportMissingImports] - see above
 
 STORE = Path(sys.argv[1])
 
@@ -15,7 +21,7 @@ STORE = Path(sys.argv[1])
 def version() -> str: return mlflow.__version__
 
 
-def record(params: dict, metrics: dict) -> float:
+def record(params: dict[str, object], metrics: dict[str, float]) -> float:
     "One run through the fluent API, in seconds."
     began = time.perf_counter()
     mlflow.start_run()
@@ -39,17 +45,19 @@ def fill(runs: int) -> int:
     there = len(store.search_runs(["0"], "", 1, max_results=50_000)) if STORE.exists() else 0
     for _ in range(there, runs):
         run = store.create_run("0", "bench", 0, [], None).info.run_id
-        params, metrics, ended = sample(draw)
-        store.log_batch(run, [Metric(name, value, 0, 0) for name, value in metrics.items()], [Param(name, str(value)) for name, value in params.items()], [])
-        store.update_run_info(run, RunStatus.from_string("FINISHED" if ended == "succeeded" else "FAILED"), 1, None)
+        params, metrics, status = sample(draw)
+        values = [Metric(name, value, 0, 0) for name, value in metrics.items()]
+        store.log_batch(run, values, [Param(name, str(value)) for name, value in params.items()], [])
+        ended = "FINISHED" if status == "succeeded" else "FAILED"
+        store.update_run_info(run, RunStatus.from_string(ended), 1, None)
     return runs
 
 
-def search(where: str, order_by: list[str], limit: int) -> list:
+def search(where: str, order_by: list[str], limit: int) -> list[Any]:
     "Seconds, and how many were found."
     began = time.perf_counter()
-    found = mlflow.MlflowClient().search_runs(["0"], where, max_results=limit, order_by=order_by)
-    return [time.perf_counter() - began, len(found)]
+    runs = mlflow.MlflowClient().search_runs(["0"], where, max_results=limit, order_by=order_by)
+    return [time.perf_counter() - began, len(runs)]
 
 
 if __name__ == "__main__":

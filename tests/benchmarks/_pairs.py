@@ -5,7 +5,7 @@ import json, os, resource, subprocess, sys, tempfile, time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Callable
+from typing import Any, Callable
 
 from _memory import Peak
 
@@ -21,10 +21,10 @@ def scratch() -> tempfile.TemporaryDirectory:
 
 def in_turns(
     times: int,
-    *works: Callable[[], float|dict],
-) -> list[list]:  # what each gave, in order
+    *works: Callable[[], Any],
+) -> list[list[Any]]:  # what each gave, in order
     "Do one work after the other, so that a slow moment of the machine meets them all."
-    given = [[] for _ in works]
+    given: list[list[Any]] = [[] for _ in works]
     for at in range(times):
         for work, results in zip(works, given): results.append(work())
         if sys.stderr.isatty(): print(f"  round {at + 1} of {times}", end="\r", file=sys.stderr, flush=True)
@@ -60,7 +60,7 @@ class Mlflow:
             env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"})
         self.version = self.ask("version")
 
-    def ask(self, what: str, **how: object) -> object:
+    def ask(self, what: str, **how: object) -> Any:
         self._process.stdin.write(json.dumps({"what": what, "how": how}) + "\n"); self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line: raise SystemExit(f"the MLflow process ended at {what!r}")

@@ -38,10 +38,9 @@ def has_figure(executed: str) -> bool: return "image/svg+xml" in json.loads(exec
 def ours(notebook: Path, folder: Path, jobs: int) -> Iterator:
     "Seconds of each run in a row; then of as many once more, now that the fork server is there."
     from mlops_nb import Workspace
-    from mlops_nb.runs.sweeps import sweep
     ws, each = Workspace(folder), []
     def work(seeds: range) -> None:
-        if jobs > 1: ended = sweep(ws.runs, notebook, {"seed": list(seeds)}, {"num_leaves": 15}, jobs=jobs, share=False)
+        if jobs > 1: ended = ws.runs.sweep(notebook, {"seed": list(seeds)}, fixed={"num_leaves": 15}, jobs=jobs, share=False)
         else:
             ended = []
             for seed in seeds:

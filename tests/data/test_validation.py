@@ -193,8 +193,8 @@ def test_yaml_reads_back_as_it_was_written(columns, reference):
 
 
 def test_breach_names_column_rule_count_and_rows_and_is_kept_with_the_run(ws, monkeypatch):
-    from mlops_nb.runs.runs import begin
-    run = begin(ws, "a.ipynb", "interactive")
+    from mlops_nb.runs.run import begin_run
+    run = begin_run(ws, "a.ipynb")
     monkeypatch.setenv("MLOPS_RUN", run.id)
     ws.datasets.add("t", ROWS)
     report = ws.datasets.validate("t", Expectations({"n": ColumnRule(min=0), "gate": ColumnRule()}, policy={"missing column": "warn"}))

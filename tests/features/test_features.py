@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlops_nb.base.errors import BadParameter, BadTable, MLOpsError, NotFound
 from mlops_nb.promotion.gates import Case, ask
 from mlops_nb.promotion.provenance_gates import feature_parity
-from mlops_nb.runs.runs import begin
+from mlops_nb.runs.run import begin_run
 from mlops_nb.features.feature_views import FeatureView, as_of, feature_view
 from mlops_nb.app.workspace import Workspace
 
@@ -138,7 +138,7 @@ def _case(ws, run): return Case(ws.models, type("Version", (), {"run_id": run.id
 def test_gate_asks_for_the_views_that_a_model_learned_from(ws, monkeypatch):
     ws.datasets.add("weather", WEATHER)
     (ws.root / "airports_f.py").write_text(MODULE)
-    run = begin(ws, "a.ipynb", "interactive")
+    run = begin_run(ws, "a.ipynb")
     assert feature_parity(_case(ws, run))[0] == "pass"
     monkeypatch.setenv("MLOPS_RUN", run.id)
     ws.features.register("airports_f:airport")

@@ -14,9 +14,11 @@ from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import BadParameter, RunFailed
 from mlops_nb.models.notebook_tuning import TrialEnd, distribution
 from mlops_nb.models.studies import Studies
-from mlops_nb.runs.parameters import read_notebook
-from mlops_nb.runs.records import RunRecord
-from mlops_nb.runs.runs import Job, Run, Runs
+from mlops_nb.runs.execution import Execution
+from mlops_nb.runs.jobs import Job
+from mlops_nb.runs.notebooks import read_notebook
+from mlops_nb.runs.records import RunRecord, RunRecords
+from mlops_nb.runs.run import Run
 from support import start, wait_for
 
 WriteNotebook = Callable[..., Path]
@@ -30,15 +32,15 @@ class Instant:
 
     def __init__(self, jobs: int): self.jobs = jobs
 
-    def carry_out(
-        self, runs: Runs, jobs: Sequence[Job], on_job: Any = None, options: Any = None,
+    def execute(
+        self, execution: Execution, jobs: Sequence[Job], *, on_job: Any = None, part_of: Any = None,
     ) -> list[RunRecord | RunFailed]:
         for job in jobs:
-            run, x = Run(runs.home, job.id), job.given["x"]
+            run, x = Run(execution.home, job.id), job.params["x"]
             assert isinstance(x, float)
             run.log(height=(x - 2) ** 2)
             run.end()
-        return [runs[job.id] for job in jobs]
+        return [RunRecords(execution.home)[job.id] for job in jobs]
 
 
 @pytest.fixture

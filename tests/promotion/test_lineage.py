@@ -15,7 +15,7 @@ from mlops_nb.base.errors import BadParameter, NotFound, Refused, RunFailed
 from mlops_nb.features.transforms import as_they_are
 from mlops_nb.promotion.lineage import openlineage
 from mlops_nb.promotion.policies import Policy
-from mlops_nb.runs.runs import begin
+from mlops_nb.runs.run import begin_run
 from mlops_nb.models.training import fit, fit_estimator, pack, prepare
 from mlops_nb.app.workspace import Workspace
 
@@ -112,7 +112,7 @@ def test_version_is_made_again_from_the_command_line_and_a_difference_is_explain
     (ws.root / "winds.py").write_text(TRANSFORM.replace("> 10", "> 11"))
     done = cli("model", "reproduce", "late@production")
     assert done.returncode == 1 and "made another model; the code: winds:with_weather is made from another source now" in done.stdout
-    run = begin(ws, "by hand", "interactive")
+    run = begin_run(ws, "by hand")
     run.save("model", ws.runs[ws.models["late@1"].run_id].output("model").read_bytes() + b" ")
     ws.models.register("hand", run)
     with pytest.raises(Refused, match="recorded no notebook source"): ws.models.reproduce("hand")
@@ -153,7 +153,7 @@ def test_mlflow_predicts_the_same_to_the_last_bit_without_this_toolkit_and_its_m
     for name, target, train in (("binary", (rng.random(n) < 0.3 + 0.4 * table.yes), fit), ("three", rng.choice(["x", "y", "z"], n), fit), ("amount", table["class"].fillna(0) * 3 + rng.normal(size=n), fit), ("forest", rng.choice(["x", "y"], n), fit_estimator)):
         data = prepare(table.assign(target=target), "target", as_they_are, {}, np.arange(n) % 4 == 0)
         model = fit(data, rounds=8, num_threads=1) if train is fit else fit_estimator(data, make_pipeline(SimpleImputer(), RandomForestClassifier(5, random_state=0)))
-        run = begin(ws, "here", "interactive")
+        run = begin_run(ws, "here")
         run.save("model", pack(model, ws.artifacts))
         ws.models.register(name, run)
         if name == "forest": ws.models.trust("forest@1")

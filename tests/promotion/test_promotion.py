@@ -22,8 +22,9 @@ from mlops_nb.base.errors import BadParameter, NotFound, Refused
 from mlops_nb.features.transforms import as_they_are, load_transform
 from mlops_nb.base.project import Home
 from mlops_nb.promotion.policies import Policy
-from mlops_nb.promotion.promotion import Models, RefusedByGates
-from mlops_nb.runs.runs import begin
+from mlops_nb.registry.registry import Models
+from mlops_nb.promotion.promotion import RefusedByGates
+from mlops_nb.runs.run import begin_run
 from mlops_nb.base.store import Store
 from mlops_nb.models.training import fit, fit_estimator, pack, prepare
 from mlops_nb.app.workspace import Workspace, workflow
@@ -32,7 +33,7 @@ from mlops_nb.app.workspace import Workspace, workflow
 def register(ws: Home, rounds: int, columns: int = 5):
     "A small model's next version."
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [*range(columns), -1]]
-    run = begin(ws, "here", "interactive")
+    run = begin_run(ws, "here")
     run.save("model", pack(fit(prepare(table, "target", as_they_are, {}, np.arange(len(table)) % 4 == 0), rounds=rounds, num_threads=1), ws.artifacts))
     run.end()
     return Models(ws).register("m", run)
@@ -227,7 +228,7 @@ def test_history_answers_who_put_what_there_and_on_what_evidence(ws, cli):
 
 
 def test_search_by_metric_tag_dataset_feature_and_notebook(ws):
-    run = begin(ws, "nbs/train.ipynb", "interactive")
+    run = begin_run(ws, "nbs/train.ipynb")
     version = run.use(ws.datasets.add("tumours", load_breast_cancer(as_frame=True).frame))
     run.save("model", pack(fit(prepare(version.read(), "target", as_they_are, {}, np.arange(version.rows) % 4 == 0), rounds=5, num_threads=1), ws.artifacts))
     run.log(roc_auc=0.9)
@@ -256,7 +257,7 @@ def test_project_names_gates_of_its_own_in_toml(ws, cli):
 def test_estimators_and_changed_transforms_run_only_when_trusted(ws):
     (ws.root / "ours_t.py").write_text("from mlops_nb.features.transforms import transform\n@transform()\ndef ours(rows): return rows * 2\n")
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
-    run = begin(ws, "here", "interactive")
+    run = begin_run(ws, "here")
     data = prepare(table, "target", load_transform("ours_t:ours", ws.root), {}, np.arange(len(table)) % 4 == 0)
     run.save("model", pack(fit_estimator(data, RandomForestClassifier(5, random_state=0)), ws.artifacts))
     ws.models.register("forest", run)

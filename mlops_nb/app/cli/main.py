@@ -11,7 +11,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from . import data, models, runs  # noqa: F401 - they add their commands to the app
+from . import data  # noqa: F401 - they add their commands to the app
+from ...base.schema import models, runs  # noqa: F401 - they add their commands to the app
 from ...base.core import iso, now
 from ...base.errors import BadParameter, MLOpsError, RunFailed
 from .groups import Json, app, monitor_app, print_rows
@@ -131,7 +132,7 @@ def watch(
 @app.command()
 def sync() -> None:
     "Copy runs to W&B that were not yet, and upload what was written offline."
-    from mlops_nb.runs.wandb_mirror import sync
+    from mlops_nb.runs.wandb_sync import sync
     ws = Workspace()
     print(f"{ws.mirror_all()} runs copied")
     print(f"{len(sync(ws.folder))} runs uploaded")
@@ -153,9 +154,9 @@ def kernelspec(
     remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
 ) -> None:
     "Give JupyterLab a kernel that is there at once: Python 3 (warm), forked from a process that has the imports."
-    from mlops_nb.runs.kernels import install_kernelspec
-    folder = install_kernelspec(imports or (), remove=remove)
-    print(f"removed {folder}" if remove else f"installed {folder}: choose Python 3 (warm) in JupyterLab, after a reload of the page")
+    from mlops_nb.runs.kernels import install_kernelspec, remove_kernelspec
+    if remove: print(f"removed {remove_kernelspec()}")
+    else: print(f"installed {install_kernelspec(imports or ())}: choose Python 3 (warm) in JupyterLab, after a reload of the page")
 
 @app.command()
 def demo(

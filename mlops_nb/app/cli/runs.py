@@ -13,6 +13,7 @@ import typer
 
 from ...base.core import now
 from ...base.errors import BadParameter, NotFound, RunFailed
+from ...base.terminal import print_records
 from .groups import Json, KernelKind, Param, RunTimeout, Timeout, Where, app, open_console, pipeline_app, print_rows, runs_app, show_one, text_of
 from ..workspace import Workspace
 
@@ -36,9 +37,11 @@ def run(
     as_json: Json = False,
 ) -> None:
     "Execute a notebook as one recorded run."
-    from mlops_nb.runs.parameters import check, describe, parameters, read_notebook
-    from mlops_nb.runs.fork_server import kernel_environment, nearest
-    if (kernel, where, params) == ("warm", "local", False): nearest(kernel_environment())  # gets ready while this process does
+    from mlops_nb.runs.parameter_values import check
+    from mlops_nb.runs.parameters import describe, parameters
+    from mlops_nb.runs.notebooks import read_notebook
+    from mlops_nb.runs.fork_server import kernel_environment, nearest_server
+    if (kernel, where, params) == ("warm", "local", False): nearest_server(kernel_environment())  # gets ready while this process does
     path = _notebook(notebook)
     parsed = read_notebook(path)
     if params:
@@ -51,15 +54,17 @@ def run(
         for row in rows: table.add_row(*(escape(text_of(value)) for value in row.values()))
         return open_console().print(table)
     given = check(parsed, dict(pair.split('=', 1) for pair in param or ()), text=True)
-    runs, elsewhere = Workspace().runs, _executor(where)
+    ws, elsewhere = Workspace(), _executor(where)
     if elsewhere:
-        (record,) = elsewhere.carry_out(runs, [runs.prepare(path, given, timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel)])
+        from mlops_nb.runs.jobs import RunOptions
+        options = RunOptions(timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel)
+        (record,) = elsewhere.execute(ws.execution, [ws.execution.prepare(path, given, options=options)])
         if isinstance(record, RunFailed): raise record
         if out:
             from mlops_nb.base.errors import storage_errors
-            with storage_errors(out): out.write_bytes(runs.home.artifacts.bytes(record.executed))
+            with storage_errors(out): out.write_bytes(ws.artifacts.bytes(record.executed))
     else:
-        with _cells(path.name) as on_cell: record = runs.run(path, given, out, timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel, on_cell=on_cell)
+        with _cells(path.name) as on_cell: record = ws.runs.run(path, given, out=out, timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel, on_cell=on_cell)
     show_one(record, True) if as_json else open_console().print(f"[green]succeeded[/green] run {record.id} in {record.duration_s:.1f} s   {text_of(record.tags | record.metrics)}")
 
 def _cells(name: str):
@@ -88,13 +93,15 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     "Run a notebook at every combination of some parameters."
-    from mlops_nb.runs.parameters import check, parameters, read_notebook
-    from mlops_nb.runs.sweeps import sweep, values
+    from mlops_nb.runs.parameter_values import check
+    from mlops_nb.runs.parameters import parameters
+    from mlops_nb.runs.notebooks import read_notebook
+    from mlops_nb.runs.sweeps import values
     parsed = read_notebook(path := _notebook(notebook))
     declared = [parameter.name for parameter in parameters(parsed)]
     spread = {name: [check(parsed, {name: value}, text=True, later=declared)[name] for value in values(listed)] for name, listed in _over(over, "num_leaves=31,63 or --over learning_rate=log:0.01..0.3:8").items()}
     fixed = _fixed(parsed, param, spread)
-    with _points(spread) as on_point: ended = sweep(Workspace().runs, path, spread, fixed, jobs, _executor(where), share, timeout, run_timeout, kernel, on_point)
+    with _points(spread) as on_point: ended = Workspace().runs.sweep(path, spread, fixed=fixed, jobs=jobs, executor=_executor(where), share=share, timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel, on_point=on_point)
     done = [record for record in ended if not isinstance(record, RunFailed)]
     if as_json: print_rows(done, True, {})
     elif done: open_console().print(f"{len(done)} of {len(ended)} points succeeded; side by side: mlops-nb runs compare {done[0].id} {done[-1].id}", soft_wrap=True)
@@ -109,7 +116,7 @@ def _over(over: list[str], example: str) -> dict[str, str]:
 
 def _fixed(parsed, param: Optional[list[str]], varied: dict) -> dict[str, object]:
     "What is the same for all runs."
-    from mlops_nb.runs.parameters import check
+    from mlops_nb.runs.parameter_values import check
     given = dict(pair.split("=", 1) for pair in param or ())
     if both := sorted(given.keys() & varied.keys()): raise BadParameter(f"{', '.join(both)} is both varied by --over and fixed by -p: leave one of them out")
     return check(parsed, given, text=True, later=varied)
@@ -131,7 +138,7 @@ def tune(
     as_json: Json = False,
 ) -> None:
     "Look for the best values of a notebook's parameters: an Optuna study, each trial a recorded run."
-    from mlops_nb.runs.parameters import read_notebook
+    from mlops_nb.runs.notebooks import read_notebook
     from mlops_nb.models.notebook_tuning import TrialEnd, distribution
     parsed = read_notebook(path := _notebook(notebook))
     space = {name: distribution(text, notebook=parsed, name=name) for name, text in _over(over, "num_leaves=8..128 or --over learning_rate=log:0.01..0.3").items()}
@@ -292,7 +299,7 @@ def runs_ls(
     as_json: Json = False,
 ) -> None:
     "List runs, the latest first."
-    print_rows(Workspace().runs.search(where, order_by, limit), as_json, {"run": "id", "status": "status", "notebook": lambda r: r.step or Path(r.notebook).name, "started": lambda r: (r.started or "")[:19], "s": lambda r: r.duration_s, "metrics": lambda r: dict(list(r.metrics.items())[:4])})
+    print_records(Workspace().runs.search(where, order_by=order_by, limit=limit), as_json=as_json)
 
 @runs_app.command("show")
 def runs_show(run: str, as_json: Json = False) -> None:
