@@ -1,14 +1,18 @@
 "Tables of every kind of column, for property tests."
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Any
+
 import pandas as pd
 from hypothesis import strategies as st
 
-FIRST = pd.Timestamp.min.ceil("s").to_pydatetime()  # that 64 bits of nanoseconds can hold
-LAST = pd.Timestamp.max.floor("s").to_pydatetime()
-LONG = pd.Timedelta(days=10**5)
+# The first and the last moment, to the second, that 64 bits of nanoseconds hold.
+FIRST = datetime(1677, 9, 21, 0, 12, 44)
+LAST = datetime(2262, 4, 11, 23, 47, 16)
+LONG = timedelta(days=10**5)
 
-COLUMNS = {
+COLUMNS: dict[str, tuple[st.SearchStrategy[Any], str]] = {  # values and dtype
     "float": (st.floats() | st.none(), "float64"),
     "float32": (st.floats(width=32), "float32"),
     "few": (st.sampled_from([0.0, 0.1, 2.0]), "float64"),
@@ -30,12 +34,14 @@ COLUMNS = {
     "nothing": (st.none(), "object"),
 }
 
-def columns(name: str, least: int = 0) -> st.SearchStrategy[pd.DataFrame]:
-    "Tables of one column `x` of a kind."
+
+def columns(name: str, *, least: int = 0) -> st.SearchStrategy[pd.DataFrame]:
+    "Tables of one column `x` of a kind, with at least some rows."
     values, dtype = COLUMNS[name]
     return st.lists(values, min_size=least, max_size=60).map(lambda x: pd.DataFrame({"x": pd.Series(x, dtype=dtype)}))
 
-def tables(least: int = 0, but: tuple[str, ...] = ()) -> st.SearchStrategy[pd.DataFrame]:
-    "Tables of one column `x` of any kind."
+
+def tables(*, least: int = 0, but: tuple[str, ...] = ()) -> st.SearchStrategy[pd.DataFrame]:
+    "Tables of one column `x` of any kind, but for some."
     names = [name for name in COLUMNS if name not in but]
-    return st.sampled_from(names).flatmap(lambda name: columns(name, least))
+    return st.sampled_from(names).flatmap(lambda name: columns(name, least=least))

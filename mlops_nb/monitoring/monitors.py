@@ -20,7 +20,7 @@ from ..data.datasets import DatasetVersion
 from ..models.evaluation import evaluate
 from ..models.metrics import LOWER_IS_BETTER, PRIMARY
 from ..base.project import Home
-from ..data.profiles import compare
+from ..data.comparisons import compare_profiles
 from ..registry.registry import Models, evaluations
 from ..serving.batches import Batch, Batches
 
@@ -68,11 +68,11 @@ def drift(
     model = models[f"{batch.name}@{batch.version}"].load()
     seen, said = batch.profiles()
     importance = model.importance()
-    rows = [column.asdict() | {"importance": float(importance.get(column.column, 0.0))} for column in compare(model.features_profile, seen).worst(len(seen.columns))]
-    predictions = compare(model.predictions_profile, said).worst()[0].asdict()
+    rows = [column.asdict() | {"importance": float(importance.get(column.column, 0.0))} for column in compare_profiles(model.features_profile, seen).worst(None)]
+    predictions = compare_profiles(model.predictions_profile, said).worst()[0].asdict()
     found = [Breach("feature drift", row["column"], row["psi"], thresholds.feature_psi, f"{row['column']} moved: PSI {row['psi']:.2f} (over {thresholds.feature_psi}), {row['importance']:.0%} of the model's gain")
-             for row in rows if row["psi"] > max(thresholds.feature_psi, row["chance_psi"]) and row["importance"] >= thresholds.min_importance]
-    if predictions["psi"] > max(thresholds.prediction_psi, predictions["chance_psi"]): found.append(Breach("prediction drift", "prediction", predictions["psi"], thresholds.prediction_psi, f"predictions moved: PSI {predictions['psi']:.2f} (over {thresholds.prediction_psi})"))
+             for row in rows if row["psi"] > max(thresholds.feature_psi, row["psi_critical_value"]) and row["importance"] >= thresholds.min_importance]
+    if predictions["psi"] > max(thresholds.prediction_psi, predictions["psi_critical_value"]): found.append(Breach("prediction drift", "prediction", predictions["psi"], thresholds.prediction_psi, f"predictions moved: PSI {predictions['psi']:.2f} (over {thresholds.prediction_psi})"))
     return rows, predictions, found
 
 def performance(

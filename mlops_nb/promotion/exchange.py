@@ -18,7 +18,7 @@ from ..base.core import iso, new_id, now
 from ..base.errors import BadParameter, NotFound, Refused, storage_errors
 from ..base.references import check_name
 from ..data.datasets import Datasets
-from ..features.transforms import as_they_are
+from ..features.transforms import identity
 from ..registry.registry import Models
 from ..data.profiles import profile
 from ..registry.registry import ModelVersion
@@ -154,7 +154,7 @@ def import_mlflow(self: Models,
     share = (float(labels.mean()),) if task == "regression" else tuple(float((labels == value).mean()) for value in classes)
     run = begin_run(self.home, f"import of {folder.name}")
     run.use(dataset)
-    made = Model(task, target, classes, {column: column_type(features[column]) for column in columns}, encoding, as_they_are.name, as_they_are.source_digest(), share if task != "binary" else share[1:], (dataset.ref,), {"imported": str(flavor.get("lgb_version", "LightGBM")), "num_threads": 1},
+    made = Model(task, target, classes, {column: column_type(features[column]) for column in columns}, encoding, identity.name, identity.source_digest(), share if task != "binary" else share[1:], (dataset.ref,), {"imported": str(flavor.get("lgb_version", "LightGBM")), "num_threads": 1},
         profile(features), profile(pd.DataFrame({"prediction": [0.0]})), text, domain={column: domain_of(features[column]) for column in columns})
     scores = made.scores(features)
     predictions = pd.DataFrame({"prediction": scores if task != "multiclass" else np.array(classes, dtype=object)[scores.argmax(axis=1)].astype(str)})

@@ -16,12 +16,13 @@ import sqlalchemy as sa
 
 from ..base import schema as db
 from ..base.core import write_whole
-from ..base.display import Shown
+from ..base.display import Shown, shortened
 from ..base.errors import BadReference, NotFound
 from ..base.references import parse_reference
 from ..data.datasets import Datasets
-from ..features.transforms import JoinedTables, blanked
-from ..pipelines.steps import levels
+from ..features.column_lineage import column_sources
+from ..features.transforms import JoinedTables
+from ..pipelines.graphs import Box, Grid, draw
 from ..base.project import Home
 from ..registry.registry import Models
 from ..runs import writer
@@ -70,33 +71,28 @@ class Lineage(Shown):
         rows = "".join(f"<tr><td>{node.kind}</td><td>{escape(node.name)}</td><td>{escape(node.label)}</td><td>{escape(', '.join(node.aliases))}</td></tr>" for node in self.nodes)
         return f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(self.root)}</title><body style='font:15px/1.5 system-ui,sans-serif;margin:2rem'><h1>Lineage of {escape(self.root)}</h1>{self._repr_html_()}<table style='margin-top:2rem;border-spacing:1rem .2rem'><tr><th>kind</th><th>name</th><th></th><th>aliases</th></tr>{rows}</table></body></html>"
 
-_DRAWN, _WIDTH, _HEIGHT, _ACROSS, _DOWN = 80, 190, 44, 240, 58
+_DRAWN, _GRID = 80, Grid(width=190, across=240, down=58)
 _COLOURS = {"dataset": "#0e7490", "view": "#4d7c0f", "column": "#64748b", "feature": "#4d7c0f", "run": "#6b7280", "model": "#6d28d9", "batch": "#b45309"}
 
 @dataclass(frozen=True)
-class _Placed:
+class _Drawn:
+    "A node, and the nodes that it comes from."
     name: str
     needs: tuple[str, ...]
+    node: Node
 
 def _svg(lineage: Lineage) -> str:
-    order, needs, at, parts = {node.id: place for place, node in enumerate(lineage.nodes)}, {node.id: [] for node in lineage.nodes}, {}, []
-    edges = [(before, after) for before, after in lineage.edges if order[before] < order[after]]  # a run that reads what it made would go in a circle
-    for before, after in edges: needs[after].append(before)
-    columns = levels(_Placed(node.id, tuple(needs[node.id])) for node in lineage.nodes)
-    tall = max(map(len, columns), default=0)
-    for x, group in enumerate(columns):
-        for y, one in enumerate(group): at[one.name] = 8 + x * _ACROSS, 8 + (y + (tall - len(group)) / 2) * _DOWN
-    for before, after in edges:
-        (left, top), (x, y) = at[before], at[after]
-        middle = (left + _WIDTH + x) / 2
-        parts.append(f'<path d="M{left + _WIDTH} {top + _HEIGHT / 2:g} C{middle:g} {top + _HEIGHT / 2:g} {middle:g} {y + _HEIGHT / 2:g} {x - 3} {y + _HEIGHT / 2:g}" fill="none" stroke="#9ca3af" stroke-width="1.5"/>')
-    for node in lineage.nodes:
-        (x, y), short = at[node.id], node.name if len(node.name) <= 25 else node.name[:24] + "…"
-        bold = ' stroke-width="3"' if node.id == lineage.root or node.aliases else ' stroke-width="1.5"'
-        parts.append(f'<g><title>{escape(f"{node.kind} {node.name} {node.label}")}</title><rect x="{x}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="#fff" stroke="{_COLOURS[node.kind]}"{bold}/>'
-            f'<text x="{x + 10}" y="{y + 18:g}" fill="#1f2328" font-weight="600">{escape(short)}</text><text x="{x + 10}" y="{y + 35:g}" fill="{_COLOURS[node.kind]}">{escape(", ".join(node.aliases) or f"{node.kind} {node.label}"[:28])}</text></g>')
-    width, height = 16 + len(columns) * _ACROSS - (_ACROSS - _WIDTH), 16 + tall * _DOWN - (_DOWN - _HEIGHT)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" width="{width}" height="{height:g}" style="max-width:100%;height:auto" role="img" aria-label="{escape(f"Lineage of {lineage.root}", quote=True)}" font-family="system-ui, sans-serif" font-size="12">{"".join(parts)}</svg>'
+    order, needs = {node.id: place for place, node in enumerate(lineage.nodes)}, {node.id: [] for node in lineage.nodes}
+    for before, after in lineage.edges:
+        if order[before] < order[after]: needs[after].append(before)  # a run that reads what it made would go in a circle
+    def box(drawn: _Drawn) -> Box:
+        node = drawn.node
+        return Box(
+            title=f"{node.kind} {node.name} {node.label}", head=shortened(node.name, 25), colour=_COLOURS[node.kind],
+            line=", ".join(node.aliases) or f"{node.kind} {node.label}"[:28],
+            frame='stroke-width="3"' if node.id == lineage.root or node.aliases else 'stroke-width="1.5"')
+    nodes = [_Drawn(node.id, tuple(needs[node.id]), node) for node in lineage.nodes]
+    return draw(nodes, box, label=f"Lineage of {lineage.root}", grid=_GRID)
 
 # %% ../../nbs/07_promotion/04_lineage.ipynb #7e4a3b0c
 def feature_sources(
@@ -113,17 +109,14 @@ def feature_sources(
     pinned = {parse_reference(reference).name: reference for reference in model.trained_on}
     joined = JoinedTables(lambda name: datasets[pinned.get(name, name)]).of(transform)
     asked = next(iter(datasets[model.trained_on[0]].batches())).slice(0, rows).to_pandas()[list(model.signature)]
-    whole = transform(asked, **joined)
-    found = {column.name: [] for column in model.encoding}
-    tables = {"": (model.trained_on[0], asked)} | {argument: (datasets[pinned.get(transform.tables[argument], transform.tables[argument])].ref, table) for argument, table in joined.items()}
-    for argument, (reference, table) in tables.items():
-        for name in table.columns:
-            try: without = transform(blanked(asked, name), **joined) if not argument else transform(asked, **joined | {argument: blanked(table, name)})
-            except Exception: without = None  # whatever the function raises, it cannot do without the column
-            for feature, columns in found.items():
-                if without is None or feature not in without or not without[feature].reset_index(drop=True).equals(whole[feature].reset_index(drop=True)): columns.append(f"{reference}.{name}")
-    write_whole(kept, json.dumps(found))
-    return {feature: tuple(columns) for feature, columns in found.items()}
+    tables = {"": asked} | joined
+    references = {"": model.trained_on[0]} | {argument: datasets[pinned.get(name, name)].ref for argument, name in transform.tables.items()}
+    def features_of(tables): return transform(tables[""], **{argument: table for argument, table in tables.items() if argument})
+    features = features_of(tables)[[column.name for column in model.encoding]]
+    found = column_sources(features_of, tables, features=features, columns={argument: list(table) for argument, table in tables.items()})
+    sources = {feature: tuple(f"{references[argument]}.{column}" for argument, column in columns) for feature, columns in found.items()}
+    write_whole(kept, json.dumps(sources))
+    return sources
 
 # %% ../../nbs/07_promotion/04_lineage.ipynb #b5c3eec9
 class LineageOf:

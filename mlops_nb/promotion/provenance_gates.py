@@ -24,8 +24,10 @@ from ..data.leakage import SUSPICIOUS, find_leaks
 from ..runs.records import RunRecord, RunRecords
 from ..registry.registry import Models
 from ..data.splits import holdout_mask
-from ..data.validation import ExpectationsVersions
-from ..features.feature_views import Features
+from ..data.admission import validate_dataset
+from ..data.expectation_versions import ExpectationsVersions
+from ..features.feature_store import FeatureStore
+from ..features.parity import parity
 
 # %% auto #0
 __all__ = ['SECTIONS', 'signature_holds', 'fast_and_small', 'feature_parity', 'data_valid', 'no_leakage', 'notebook_clean',
@@ -71,11 +73,11 @@ def feature_parity(case: Case) -> tuple[str, str, dict]:
     "The feature views that it learned from say the same offline, in batch and online."
     used = case.models.home.store.rows(sa.select(db.run_inputs).filter_by(run_id=case.candidate.run_id, kind="feature view"))
     if not used: return "pass", "it learned from no feature view", {}
-    parity = Features(case.models.home).parity([row["name"] for row in used])
-    said = f"{parity.values:,} values of {parity.keys:,} keys of {', '.join(parity.views)}"
-    figures = parity.asdict() | {"measured": [evidence("values that differ", len(parity.differences), limit=0)]}
-    if parity.ok: return "pass", f"{said} are the same offline, in batch and online", figures
-    first = parity.differences[0]
+    compared = parity(FeatureStore(case.models.home), [row["name"] for row in used])
+    said = f"{compared.values:,} values of {compared.keys:,} keys of {', '.join(compared.views)}"
+    figures = compared.asdict() | {"measured": [evidence("values that differ", len(compared.differences), limit=0)]}
+    if compared.ok: return "pass", f"{said} are the same offline, in batch and online", figures
+    first = compared.differences[0]
     return "fail", f"among {said}, {first['feature']} of {first['key']} is {first['offline']} offline, {first['batch']} in batch and {first['online']} online", figures
 
 @gate
@@ -88,7 +90,7 @@ def data_valid(
     if not case.candidate.trained_on: return "cannot tell", "its run read no dataset", {}
     known = {version.name for version in expectations.list()}
     if lacking := [ref for ref in case.candidate.trained_on if parse_reference(ref).name not in known]: return "cannot tell", f"nobody has said what {', '.join(lacking)} should be: mlops-nb data expect {parse_reference(lacking[0]).name} --like {lacking[0]} drafts it", {}
-    reports = {ref: datasets.validate(ref, parse_reference(ref).name) for ref in case.candidate.trained_on}
+    reports = {ref: validate_dataset(case.models.home, ref, against=parse_reference(ref).name) for ref in case.candidate.trained_on}
     wrong = [f"{ref}: {breach.message}" for ref, report in reports.items() for breach in report.breaches if breach.policy == "refuse"]
     if max_age: wrong += [f"{ref} was added {pd.Timestamp(datasets[ref].created):%Y-%m-%d}, over {max_age} ago" for ref in reports if pd.Timestamp.now(tz="UTC") - pd.Timestamp(datasets[ref].created) > pd.Timedelta(max_age)]
     figures = {"reports": {ref: report.asdict() for ref, report in reports.items()}, "measured": [evidence(f"{ref}, breaches", float(len(report.breaches))) for ref, report in reports.items()]}
@@ -105,15 +107,15 @@ def no_leakage(
     if "holdout" not in run.params or not model.trained_on: return "cannot tell", f"run {run.id} does not say which rows it held out: train with a parameter holdout, as the train notebook does", {}
     rows = Datasets(case.models.home)[model.trained_on[0]].read()
     rows = rows[rows[model.target].notna()].reset_index(drop=True)
-    apart = holdout_mask(rows, run.params["holdout"], run.params.get("time_column") or None)
+    apart = holdout_mask(rows, run.params["holdout"], time_column=run.params.get("time_column") or None)
     shared = find_leaks(rows[~apart], rows[apart], key=tuple(key)).leaks
     transform = case.models.transform_of(case.candidate, model)
     learned = rows[~apart].drop(columns=model.target).iloc[:_LOOKED_AT]
     features = transform(learned, **JoinedTables(Datasets(case.models.home).__getitem__).of(transform))
     told = find_leaks(features.assign(**{model.target: rows.loc[learned.index, model.target]}), target=model.target)
     leaks = (*shared, *(leak for leak in told.leaks if leak.value >= alone))
-    strongest = sorted(told.alone.items(), key=lambda pair: -pair[1])[:10]
-    message = "; ".join(leak.message for leak in leaks) if leaks else f"no row of {model.trained_on[0]} is on both sides of the split" + (f", and of {len(told.alone)} features {strongest[0][0]} alone says most, {strongest[0][1]:.2f}" if strongest else "")
+    strongest = sorted(told.single_feature_scores.items(), key=lambda pair: -pair[1])[:10]
+    message = "; ".join(leak.message for leak in leaks) if leaks else f"no row of {model.trained_on[0]} is on both sides of the split" + (f", and of {len(told.single_feature_scores)} features {strongest[0][0]} alone says most, {strongest[0][1]:.2f}" if strongest else "")
     return "fail" if leaks else "pass", message, {"measured": [evidence(name, score, limit=alone) for name, score in strongest]}
 
 _LOOKED_AT = 100_000  # rows by which a feature is judged alone

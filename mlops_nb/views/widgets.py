@@ -19,10 +19,10 @@ from ..promotion.gates import Finding, evidence, evidence_svg
 from ..base.project import Home
 from ..promotion.lineage import LineageOf
 from ..monitoring.monitors import Check, Monitor
-from ..data.profiles import Comparison, statistics_html
-from ..registry.registry import Models
+from ..data.comparisons import ProfileComparison, statistics_html
 from ..promotion.promotion import RefusedByGates
-from ..runs.records import RunRecord, RunRecords
+from ..registry.registry import Models
+from ..runs.records import RunRecord
 from ..registry.registry import ModelVersion, evaluations
 from ..monitoring.triggers import answer, is_news, retrain
 
@@ -295,10 +295,10 @@ class MonitoringPanel(_Panel):
 class ComparisonPanel(_Panel):
     "A comparison of two profiles that is clicked through by column."
 
-    def __init__(self, comparison: Comparison):
+    def __init__(self, comparison: ProfileComparison):
         import plotly.graph_objects as go
         self.comparison = comparison
-        columns = comparison.worst(len(comparison.columns))
+        columns = comparison.worst(None)
         self.column = w.Select(options=[(f"{'●' if column.drift else '○'} {column.column}   PSI {column.psi:.3f}", column.column) for column in columns], rows=min(max(len(columns), 4), 16), layout={"width": "300px"})
         traces = [go.Bar(name=name, marker_color=colour, opacity=0.6) for name, colour in (("reference", "#4477aa"), ("now", "#ee7733"))]
         self.figure = go.FigureWidget(traces).update_layout(template="plotly_white", height=320, barmode="overlay", margin={"l": 50, "r": 20, "t": 60, "b": 60}, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}, yaxis_title="share of rows", yaxis_tickformat=".0%", xaxis_type="category")
@@ -311,7 +311,7 @@ class ComparisonPanel(_Panel):
     def refresh(self) -> None:
         "Show the column that is chosen."
         column = self.comparison[self.column.value]
-        labels, (before, now) = column._bars
+        labels, (before, now) = column.bars.labels, column.bars.rows
         with self.figure.batch_update():
             for trace, rows in zip(self.figure.data, (before, now)): trace.x, trace.y = [escape(label) for label in labels], [float(share) for share in rows / max(rows.sum(), 1)]
             self.figure.layout.title = escape(column.column)

@@ -51,7 +51,7 @@ def rows_to_evaluate(
 def _held_out(ws: Workspace, version: ModelVersion, rows: pd.DataFrame) -> pd.DataFrame:
     params = ws.runs[version.run_id].params
     holdout, time_column = str(params.get("holdout", "25%")), params.get("time_column")
-    mask = holdout_mask(rows, holdout, str(time_column) if time_column else None)
+    mask = holdout_mask(rows, holdout, time_column=str(time_column) if time_column else None)
     return cast("pd.DataFrame", rows[mask])
 
 # %% ../../nbs/workflows/evaluate.ipynb #70210919

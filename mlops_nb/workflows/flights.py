@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from ..base.errors import NotFound
-from ..features.transforms import point_in_time, transform
+from ..features.point_in_time import point_in_time
+from ..features.transforms import transform
 
 # %% auto #0
 __all__ = ['WEATHER', 'read_source', 'schedule_and_labels', 'features']

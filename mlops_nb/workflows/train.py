@@ -21,7 +21,7 @@ def example_table(ws: Workspace) -> DatasetVersion:
     "The table of tumours that scikit-learn ships, as the dataset `tumours`."
     from sklearn.datasets import load_breast_cancer
     table = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "benign"})
-    return ws.datasets.add("tumours", table, "Wisconsin breast cancer, from scikit-learn")
+    return ws.datasets.add("tumours", table, description="Wisconsin breast cancer, from scikit-learn")
 
 def load(
     ws: Workspace,
@@ -36,12 +36,12 @@ def load(
     "Labelled rows, ready for LightGBM."
     dataset, function = run.use(data), load_transform(transform, ws.root)
     rows = dataset.read()
-    prepared = prepare(rows, target, function, JoinedTables(run.use).of(function), holdout_mask(rows, holdout, time_column or None), task)
+    prepared = prepare(rows, target, function, JoinedTables(run.use).of(function), holdout_mask(rows, holdout, time_column=time_column or None), task)
     return prepared, (dataset.ref, *(ref for ref in run.record.inputs if ref != dataset.ref))
 
 # %% ../../nbs/workflows/train.ipynb #fa9976be
 def example_model(ws: Workspace, run: Run) -> ModelVersion:
     "A small model of the tumours, trained in this run and registered as `tumour`."
-    prepared, read = load(ws, run, example_table(ws).ref, "benign", "auto", "mlops_nb.features.transforms:as_they_are", "", "25%")
+    prepared, read = load(ws, run, example_table(ws).ref, "benign", "auto", "mlops_nb.features.transforms:identity", "", "25%")
     run.save("model", pack(fit(prepared, rounds=30, trained_on=read, num_leaves=15, seed=0, num_threads=1), ws.artifacts))
     return ws.models.register("tumour", run)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..data.expectations import infer
-from ..data.validation import ExpectationsVersion
+from ..data.expectation_versions import ExpectationsVersion
 from ..app.workspace import Workspace
 
 # %% auto #0
@@ -21,4 +21,4 @@ def expected_of(
     "Recorded expectations, or a draft that is recorded now."
     if recorded: return ws.expectations[recorded]
     version = ws.datasets[good]
-    return ws.expectations.add(version.name, infer(version.read()), f"drafted from {version.ref}")
+    return ws.expectations.add(version.name, infer(version.read(), hidden=version.pii), description=f"drafted from {version.ref}")

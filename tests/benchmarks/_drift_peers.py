@@ -1,24 +1,33 @@
-"What the peers of `profiles.py` do, in an environment of theirs: read two tables and compare them; the seconds of the comparison on the last line."
-import json, sys, time
+"""What the peers of `profiles.py` do, in an environment of theirs: read two tables and compare them. The last line is
+JSON, with the seconds of the comparison."""
+from __future__ import annotations
+
+import json
+import sys
+import time
 
 import pandas as pd
 
 
 def evidently(reference: pd.DataFrame, current: pd.DataFrame) -> None:
-    from evidently import Report
-    from evidently.presets import DataDriftPreset
+    from evidently import Report  # pyright: ignore[reportMissingImports] - installed for this program alone
+    from evidently.presets import DataDriftPreset  # pyright: ignore[reportMissingImports] - the same
     Report([DataDriftPreset()]).run(current, reference).dict()
 
 
 def nannyml(reference: pd.DataFrame, current: pd.DataFrame) -> None:
-    import nannyml
-    nannyml.UnivariateDriftCalculator(column_names=list(reference.columns), chunk_number=1).fit(reference).calculate(current).to_df()
+    import nannyml  # pyright: ignore[reportMissingImports] - installed for this program alone
+    calculator = nannyml.UnivariateDriftCalculator(column_names=list(reference.columns), chunk_number=1)
+    calculator.fit(reference).calculate(current).to_df()
 
 
-if __name__ == "__main__":
-    name, *files = sys.argv[1:]
+def main(name: str, *files: str) -> None:
+    compare = {"evidently": evidently, "nannyml": nannyml}[name]
     reference, current = map(pd.read_parquet, files)
-    globals()[name](reference.head(2000), current.head(2000))  # imports, compilers and caches
+    compare(reference.head(2000), current.head(2000))  # imports, compilers and caches
     began = time.perf_counter()
-    globals()[name](reference, current)
+    compare(reference, current)
     print(json.dumps({"s": time.perf_counter() - began}))
+
+
+if __name__ == "__main__": main(*sys.argv[1:])

@@ -1,124 +1,206 @@
-"Splits: no row on two sides, whatever is split by; recorded once, and the same for all who ask. Leaks: found where they are, and not where they are not."
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+"Splits: no row on two sides, whatever is split by; recorded once, and the same for all who ask."
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from mlops_nb.base.errors import BadParameter, MLOpsError, NotFound
-from mlops_nb.data.leakage import SUSPICIOUS, alone, find_leaks
-from mlops_nb.data.splits import assign, holdout_mask
-from mlops_nb.app.workspace import Workspace
+from mlops_nb.base.project import Home
+from mlops_nb.data.datasets import Datasets
+from mlops_nb.data.splits import Parts, Split, Splits, assign, holdout_mask
+
+from .conftest import Processes
 
 HALVES = {"train": 0.5, "test": 0.5}
 START = pd.Timestamp("2013-01-01", tz="UTC")
 
 
-def table(n: int, groups: int = 7) -> pd.DataFrame:
-    return pd.DataFrame({"t": START + pd.to_timedelta(np.arange(n) % 13, unit="D"), "g": [f"g{at % groups}" for at in range(n)], "y": np.arange(n) % 3 == 0})
+class By(TypedDict, total=False):
+    time: str
+    group: str
+    stratify: str
+    seed: int
 
 
-@given(st.integers(40, 400), st.lists(st.integers(1, 5), min_size=2, max_size=4), st.sampled_from([{}, {"time": "t"}, {"group": "g"}, {"stratify": "y"}]), st.integers(0, 9))
+def _table(rows: int, groups: int = 7) -> pd.DataFrame:
+    numbers = np.arange(rows)
+    days = START + pd.to_timedelta(numbers % 13, unit="D")
+    return pd.DataFrame({"t": days, "g": [f"g{number % groups}" for number in numbers], "y": numbers % 3 == 0})
+
+
+shares = st.lists(st.integers(1, 5), min_size=2, max_size=4).map(
+    lambda weights: {f"p{number}": weight / sum(weights) for number, weight in enumerate(weights)})
+tables, seeds = st.integers(40, 400).map(_table), st.integers(0, 9)
+
+
+@given(tables, shares, seeds)
 @settings(deadline=None)
-def test_every_row_is_in_one_part_of_about_the_size_asked_for(n, weights, by, seed):
-    parts = {f"p{at}": weight / sum(weights) for at, weight in enumerate(weights)}
-    rows = table(n)
-    try: part = assign(rows, parts, seed=seed, **by)
-    except BadParameter as refused: assert "would have no row" in str(refused) and ("time" in by or "group" in by); return
-    assert len(part) == n and set(part) == set(range(len(parts)))
-    grain = rows[next(iter(by.values()))].value_counts().max() if set(by) & {"time", "group"} else 2
-    assert all(abs((part == at).sum() - share * n) <= grain + 1 for at, share in enumerate(parts.values()))
-    if "time" in by: assert all(rows.t[part == at].max() < rows.t[part == at + 1].min() for at in range(len(parts) - 1))
-    if "group" in by: assert rows.groupby("g").apply(lambda group: len(set(part[group.index]))).max() == 1
-    if "stratify" in by: assert all(abs((part[rows.y == y] == at).sum() - share * (rows.y == y).sum()) <= 1 for y in (True, False) for at, share in enumerate(parts.values()))
-    assert (assign(rows, parts, seed=seed, **by) == part).all()
+def test_at_random_every_part_has_its_share(table: pd.DataFrame, parts: dict[str, float], seed: int) -> None:
+    part = assign(table, parts, seed=seed)
+    assert len(part) == len(table)
+    assert _is_of_size(part, parts, within=0)
 
 
-def test_order_of_rows_decides_nothing_for_groups_and_the_seed_does():
-    rows = table(300, groups=60)
-    shuffled = rows.sample(frac=1, random_state=1)
-    part = pd.Series(assign(rows, HALVES, group="g"))
-    assert (part == pd.Series(assign(shuffled, HALVES, group="g"), shuffled.index).sort_index()).all()
-    assert (part != assign(rows, HALVES, group="g", seed=1)).any() and (assign(rows, HALVES) != assign(rows, HALVES, seed=1)).any()
-    more = pd.concat([rows, table(30, groups=6).assign(g=lambda t: "new " + t.g)], ignore_index=True)
+@given(tables, shares)
+@settings(deadline=None)
+def test_by_time_parts_follow_each_other(table: pd.DataFrame, parts: dict[str, float]) -> None:
+    part = _assigned(table, parts, By(time="t"))
+    times = [table.t[part == number] for number in range(len(parts))]
+    assert all(earlier.max() < later.min() for earlier, later in pairwise(times))
+    assert _is_of_size(part, parts, within=table.t.value_counts().max())
+
+
+@given(tables, shares, seeds)
+@settings(deadline=None)
+def test_by_group_no_group_is_in_two_parts(table: pd.DataFrame, parts: dict[str, float], seed: int) -> None:
+    part = _assigned(table, parts, By(group="g", seed=seed))
+    assert pd.Series(part).groupby(table.g).nunique().tolist() == [1] * 7
+    assert _is_of_size(part, parts, within=table.g.value_counts().max())
+
+
+def _assigned(table: pd.DataFrame, parts: Parts, by: By) -> np.ndarray:
+    try: return assign(table, parts, **by)
+    except BadParameter as refused:
+        assert "would have no row" in str(refused)  # a share may be less than half a day, or half a group
+        reject()
+
+
+def _is_of_size(part: np.ndarray, parts: dict[str, float], *, within: int) -> bool:
+    "Whether every part has its share, up to the rows of one day or group, which stay together."
+    sizes = np.bincount(part, minlength=len(parts))
+    return all(abs(size - share * len(part)) <= within + 1 for size, share in zip(sizes, parts.values(), strict=True))
+
+
+@given(tables, shares, seeds)
+@settings(deadline=None)
+def test_by_stratum_every_part_has_the_shares_of_all(
+    table: pd.DataFrame, parts: dict[str, float], seed: int,
+) -> None:
+    part = assign(table, parts, stratify="y", seed=seed)
+    for number, share in enumerate(parts.values()):
+        for label, rows in table.y.value_counts().items():
+            assert abs((part[table.y == label] == number).sum() - share * rows) <= 1
+
+
+@pytest.mark.parametrize("by", [By(), By(time="t"), By(group="g"), By(stratify="y")])
+def test_same_words_give_the_same_parts(by: By) -> None:
+    table = _table(300)
+    assert (assign(table, HALVES, **by) == assign(table, HALVES, **by)).all()
+
+
+def test_seed_decides_for_rows_and_groups() -> None:
+    table = _table(300, groups=60)
+    assert (assign(table, HALVES) != assign(table, HALVES, seed=1)).any()
+    assert (assign(table, HALVES, group="g") != assign(table, HALVES, group="g", seed=1)).any()
+
+
+def test_groups_keep_their_part_when_rows_move_or_more_come() -> None:
+    table = _table(300, groups=60)
+    part = pd.Series(assign(table, HALVES, group="g"))
+    shuffled = table.sample(frac=1, random_state=1)
+    moved = pd.Series(assign(shuffled, HALVES, group="g"), shuffled.index).sort_index()
+    assert (part == moved).all()
+    others = _table(30, groups=6).assign(g=lambda rows: "new " + rows.g)
+    more = pd.concat([table, others], ignore_index=True)
     assert (assign(more, HALVES, group="g")[:300] == part).mean() > 0.8
 
 
-def test_rows_that_end_a_part_are_in_the_next():
-    rows = table(26)
-    assert rows.t[assign(rows, {"train": "2013-01-05", "valid": "2013-01-09T00:00+00:00", "test": None}, time="t") == 1].unique().tolist() == [START + pd.Timedelta(days=day) for day in (4, 5, 6, 7)]
+def test_rows_that_end_a_part_are_in_the_next_whatever_zone_they_are_written_in() -> None:
+    table = _table(26)
+    part = assign(table, {"train": "2013-01-05", "valid": "2013-01-09T02:00+02:00", "test": None}, time="t")
+    assert table.t[part == 1].dt.day.unique().tolist() == [5, 6, 7, 8]
 
 
-@pytest.mark.parametrize("parts, by, says", [
-    (HALVES, dict(time="t", group="g"), "not by t and g at once"), (HALVES, dict(group="gate"), "no column 'gate'"), ({"a": 0.5, "b": 0.6}, {}, "add up to 1"), ({"a": 1.0}, {}, "two to a hundred"),
-    ({"a": 0.5, "../b": 0.5}, {}, "is no part"), (HALVES, dict(time="g"), "points in time"), ({"a": "2013-01-02", "b": None}, {}, "only a split by time"), ({"a": "2013-01-05", "b": "2013-01-02", "c": None}, dict(time="t"), "in their order"),
-    ({"a": "soon", "b": None}, dict(time="t"), "neither all shares nor moments"), ({"a": "2030-01-01", "b": None}, dict(time="t"), "part b would have no row"), (HALVES, dict(seed=-1), "from 0")])
-def test_what_cannot_be_split_is_said_in_one_line(parts, by, says):
-    with pytest.raises(MLOpsError, match=says) as refused: assign(table(26), parts, **by)
+@pytest.mark.parametrize("parts, by, reason", [
+    (HALVES, By(time="t", group="g"), "not by t and g at once"),
+    (HALVES, By(group="gate"), "no column 'gate'; there are t, g, y"),
+    ({"a": 0.5, "b": 0.6}, By(), "add up to 1"),
+    ({"a": 1.0}, By(), "two to a hundred"),
+    ({}, By(), "two to a hundred"),
+    ({"a": 0.5, "../b": 0.5}, By(), "is no part"),
+    (HALVES, By(time="g"), "points in time"),
+    ({"a": "2013-01-02", "b": None}, By(), "only a split by time"),
+    ({"a": "2013-01-05", "b": "2013-01-02", "c": None}, By(time="t"), "in their order"),
+    ({"a": "2013-01-05", "b": "2013-01-07"}, By(time="t"), "None for the last"),
+    ({"a": "soon", "b": None}, By(time="t"), "neither all shares nor moments"),
+    ({"a": 0.5, "b": None}, By(time="t"), "neither all shares nor moments"),
+    ({"a": "2030-01-01", "b": None}, By(time="t"), "part b would have no row"),
+    (HALVES, By(seed=-1), "from 0"),
+])
+def test_what_cannot_be_split_is_said_in_one_line(parts: Parts, by: By, reason: str) -> None:
+    with pytest.raises(MLOpsError, match=reason) as refused: assign(_table(26), parts, **by)
     assert "\n" not in str(refused.value)
 
 
-def test_missing_time_cannot_be_placed_and_missing_group_is_a_group():
-    rows = table(26)
-    with pytest.raises(BadParameter, match="1 rows have no t"): assign(rows.assign(t=rows.t.where(rows.index > 0)), HALVES, time="t")
-    part = assign(rows.assign(g=rows.g.where(rows.g != "g1")), HALVES, group="g")
-    assert len(set(part[rows.g == "g1"])) == 1
+def test_missing_time_cannot_be_placed() -> None:
+    table = _table(26)
+    with pytest.raises(BadParameter, match="1 rows have no t: a split by time cannot place them"):
+        assign(table.assign(t=table.t.where(table.index > 0)), HALVES, time="t")
 
 
-def _split(root):
-    return Workspace(root).datasets.split("t", "halves", HALVES).assignment().tolist()
+def test_missing_group_is_a_group() -> None:
+    table = _table(26)
+    part = assign(table.assign(g=table.g.where(table.g != "g1")), HALVES, group="g")
+    assert len(set(part[table.g == "g1"])) == 1
 
 
-def test_split_is_made_once_whoever_asks(ws):
-    ws.datasets.add("t", table(50))
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool: found = list(pool.map(_split, [str(ws.root)] * 8))
-    assert all(one == found[0] for one in found) and [split.name for split in ws.datasets.splits("t@1")] == ["halves"]
-    split = ws.datasets.split("t", "halves", HALVES)
-    assert pd.concat([split.read("train"), split.read("test")]).value_counts().sort_index().equals(table(50).value_counts().sort_index())
-    with pytest.raises(BadParameter, match="give another name for .*group=g"): ws.datasets.split("t", "halves", HALVES, group="g")
-    with pytest.raises(NotFound, match="has no part 'valid'; it has train, test"): split.read("valid")
+def _split(root: Path) -> list[int]:
+    home = Home(root)
+    return Splits(home).make(Datasets(home)["t"], "halves", HALVES).assignment().tolist()
+
+
+def test_split_is_made_once_whoever_asks(home: Home, processes: Processes) -> None:
+    version = Datasets(home).add("t", _table(50))
+    with processes(4) as pool: assignments = list(pool.map(_split, [home.root] * 8))
+    assert assignments == [assignments[0]] * 8
+    assert [split.name for split in Splits(home).list(version)] == ["halves"]
+
+
+@pytest.fixture
+def halves(home: Home) -> Split:
+    return Splits(home).make(Datasets(home).add("t", _table(50)), "halves", HALVES)
+
+
+def test_parts_together_are_the_version(halves: Split) -> None:
+    rows = pd.concat([halves.read("train"), halves.read("test")])
+    assert rows.value_counts().sort_index().equals(_table(50).value_counts().sort_index())
+
+
+def test_part_that_there_is_not_is_named(halves: Split) -> None:
+    with pytest.raises(NotFound, match="split halves of t@1 has no part 'valid'; it has train, test"):
+        halves.read("valid")
+
+
+def test_name_stands_for_one_split(home: Home, halves: Split) -> None:
+    with pytest.raises(BadParameter, match=r"split halves of t@1 was made with .*: give another name for .*group=g"):
+        Splits(home).make(halves._version, "halves", HALVES, group="g")
+    with pytest.raises(BadParameter, match="give another name"):
+        Splits(home).make(halves._version, "halves", {"test": 0.5, "train": 0.5})  # the other half
 
 
 @given(st.integers(2, 300), st.integers(5, 95))
-def test_rows_held_out_are_the_latest_and_never_on_both_sides(n, share):
-    times = pd.Series(pd.date_range("2013-01-01", periods=n, freq="h")).sample(frac=1, random_state=n).reset_index(drop=True)
-    mask = holdout_mask(pd.DataFrame({"t": times}), f"{share}%", "t")
+def test_rows_held_out_are_the_latest_and_never_on_both_sides(rows: int, share: int) -> None:
+    times = pd.Series(pd.date_range("2013-01-01", periods=rows, freq="h"))
+    times = times.sample(frac=1, random_state=rows).reset_index(drop=True)
+    mask = holdout_mask(pd.DataFrame({"t": times}), f"{share}%", time_column="t")
     assert times[mask].min() > times[~mask].max()
 
 
-RNG = np.random.default_rng(0)
-LATE = pd.Series(RNG.random(3000) < 0.3)
-
-
-@pytest.mark.parametrize("column, leaks", [
-    (LATE.astype(int), True), (LATE.map({True: "late", False: "in time"}), True), (LATE * 60 + pd.Series(RNG.normal(size=3000)), True), (pd.Series(np.where(LATE, np.nan, 1.0)), True),
-    (pd.Series(np.where(LATE, START, START + pd.Timedelta(days=1))), True), (pd.Series(RNG.normal(size=3000)), False), (pd.Series(range(3000)), False), (pd.Series([f"row {n}" for n in range(3000)]), False),
-    (LATE * 1.0 + pd.Series(RNG.normal(size=3000)), False), (pd.Series([None] * 3000, dtype="float64"), False), (pd.Series([1] * 3000), False), (pd.Series(np.where(RNG.random(3000) < .5, np.inf, -np.inf)), False)])
-def test_answer_in_other_clothes_is_found_and_honest_columns_are_not(column, leaks):
-    assert (alone(column, LATE) >= SUSPICIOUS) == leaks
-
-
-def test_answer_of_a_quantity_and_of_classes_is_found():
-    y = pd.Series(RNG.normal(size=3000))
-    assert alone(y * 2 + 1, y) > SUSPICIOUS > 0.3 > alone(pd.Series(RNG.normal(size=3000)), y)
-    kind = pd.Series(RNG.choice(["a", "b", "c"], 3000))
-    assert alone((kind == "b") * 1, kind) > SUSPICIOUS > 0.6 > alone(pd.Series(RNG.normal(size=3000)), kind)
-
-
-def test_copies_across_a_split_are_counted_whatever_their_label(ws):
-    rows = pd.DataFrame({"customer": [1, 2, 3, 4, 1, 2], "x": [.1, .2, .3, .4, .1, .9], "y": [0, 1, 0, 1, 1, 0]})
-    report = find_leaks(rows[:4], rows[4:], key=("customer",), target="")
-    assert [(leak.kind, leak.value) for leak in report.leaks] == [("shared keys", 1.0)]
-    assert [(leak.kind, leak.value) for leak in find_leaks(rows[:4], rows[4:], "y").leaks if leak.kind == "duplicate rows"] == [("duplicate rows", 0.5)]
-    ws.datasets.add("t", pd.concat([rows.assign(when=START + pd.to_timedelta(rows.index, unit="D"))] * 3, ignore_index=True))
-    split = ws.datasets.split("t", "by-day", {"train": 0.6, "test": 0.4}, time="when")
-    assert [leak.kind for leak in split.leaks(key=("customer",)).leaks] == ["shared keys"]
-    assert ws.datasets.split("t", "by-customer", HALVES, group="customer").leaks(key=("customer",)).ok
-
-
-def test_markup_in_a_value_is_text_in_the_report():
-    rows = pd.DataFrame({"<b>x": LATE.map({True: "<script>", False: "no"}), "late": LATE})
-    assert "<script>" not in find_leaks(rows, target="late")._repr_html_() and "<b>x" not in find_leaks(rows, target="late")._repr_html_()
+@pytest.mark.parametrize("holdout, time_column, reason", [
+    ("a third", None, "write a share such as '25%'"),
+    ("1 month", None, "name the time column too"),
+    ("25%", "gate", "no time column 'gate'; it has t, g, y"),
+    ("2 weeks", "t", "leaves 0 rows to train on and 26 to evaluate on"),
+    ("0%", None, "leaves 26 rows to train on and 0 to evaluate on"),
+])
+def test_holdout_that_leaves_nothing_or_says_nothing_is_refused(
+    holdout: str, time_column: str | None, reason: str,
+) -> None:
+    with pytest.raises(BadParameter, match=reason): holdout_mask(_table(26), holdout, time_column=time_column)

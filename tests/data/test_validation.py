@@ -1,44 +1,42 @@
-"Each rule found where it is broken, none where it is not."
+"Validation: each rule is found where it is broken, and none where it is not."
+from __future__ import annotations
+
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pandera.config
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
-from mlops_nb.base.errors import BadParameter, BadTable, NotFound
-from mlops_nb.data.expectations import ColumnRule, Expectations, infer
-from mlops_nb.data.validation import validate
-from data_tables import tables
+from mlops_nb.base.errors import BadParameter, BadTable
+from mlops_nb.data.expectations import BreachPolicies, ColumnRule, Expectations, infer
+from mlops_nb.data.profiles import profile
+from mlops_nb.data.validation import Breach, ValidationOutcome, validate
 
-GOOD = pd.DataFrame({"carrier": ["UA", "DL", "B6"], "distance": [1400, 762, 1576], "delay": [3.5, -7.0, np.nan], "late": [True, False, False],
-                     "scheduled": pd.to_datetime(["2013-01-01", "2013-01-02", "2013-01-03"])})
+GOOD = pd.DataFrame({
+    "carrier": ["UA", "DL", "B6"], "distance": [1400, 762, 1576], "delay": [3.5, -7.0, np.nan],
+    "late": [True, False, False], "scheduled": pd.to_datetime(["2013-01-01", "2013-01-02", "2013-01-03"]),
+})
 EXPECTED = infer(GOOD)
 
-def only_breach(table, expectations=EXPECTED):
+
+def only_breach(table: pd.DataFrame, expectations: Expectations = EXPECTED) -> Breach:
     report = validate(table, expectations)
-    assert len(report.breaches) == 1 and not report.ok
+    assert len(report.breaches) == 1
     json.dumps(report.asdict(), allow_nan=False)
-    assert report.breaches[0].message in str(pytest.raises(BadTable, report.require).value)
+    with pytest.raises(BadTable) as refused: report.require()
+    assert str(refused.value) == report.breaches[0].message
     return report.breaches[0]
 
 
-@settings(deadline=None, max_examples=200)
-@given(tables(least=1, but=("object",)), st.sampled_from([0.0, 0.5, 1e300]))
-def test_a_clean_table_meets_what_was_inferred_from_it(table, margin):
-    expectations = infer(table, margin)
-    assert [breach.message for breach in validate(table, expectations).breaches] == []
-    assert Expectations.from_dict(json.loads(json.dumps(expectations.asdict(), allow_nan=False))) == expectations
-    expectations._repr_html_()
-
-
-def test_a_missing_column_is_found():
+def test_missing_column_is_found() -> None:
     breach = only_breach(GOOD.drop(columns="distance"))
-    assert (breach.column, breach.rule, breach.message, breach.share) == ("distance", "missing column", "distance: the column is missing", 1.0)
+    assert (breach.column, breach.rule, breach.share) == ("distance", "missing column", 1.0)
+    assert breach.message == "distance: the column is missing"
 
 
 @pytest.mark.parametrize("column, values, count, sample", [
@@ -49,208 +47,213 @@ def test_a_missing_column_is_found():
     ("carrier", [1, 2, 3], 3, (1, 2, 3)),
     ("late", [0, 1, 0], 3, (0, 1)),
     ("scheduled", ["2013-01-01", "2013-01-02", "2013-01-03"], 3, ("2013-01-01", "2013-01-02", "2013-01-03")),
-    ("carrier", [["UA"], "DL", "B6"], 1, (["UA"],))])
-def test_a_wrong_type_is_found(column, values, count, sample):
-    breaches = [b for b in validate(GOOD.assign(**{column: pd.Series(values).astype(object)}), EXPECTED).breaches if b.rule == "type"]
-    assert [(b.column, b.count, b.sample) for b in breaches] == [(column, count, sample)]
+    ("carrier", [["UA"], "DL", "B6"], 1, (["UA"],)),
+])
+def test_wrong_type_is_found(column: str, values: list[Any], count: int, sample: tuple[Any, ...]) -> None:
+    table = GOOD.assign(**{column: pd.Series(values).astype(object)})
+    breaches = [breach for breach in validate(table, EXPECTED).breaches if breach.rule == "type"]
+    assert [(breach.column, breach.count, breach.sample) for breach in breaches] == [(column, count, sample)]
 
 
 @pytest.mark.parametrize("column, values", [
-    ("distance", pd.Series([1400.0, 762.0, 1576.0])), ("distance", pd.Series([1400, 762, 1576], dtype="Int16")), ("distance", pd.Series([1400, 762, 1576]).astype("category")),
-    ("distance", pd.Series([1400, 762.0, Decimal(1576)], dtype=object)), ("distance", pd.Series([1400, 762, 1576], dtype="int32[pyarrow]")),
-    ("delay", pd.Series([3, -7, None], dtype="Int64")), ("delay", pd.Series([None] * 3)), ("carrier", pd.Series(["UA", "DL", "B6"]).astype("category")),
-    ("carrier", pd.Series(["UA", "DL", "B6"], dtype=object)), ("late", pd.Series([True, False, False], dtype="boolean")),
-    ("scheduled", pd.Series([date(2013, 1, 1)] * 3)), ("scheduled", GOOD.scheduled.dt.tz_localize("UTC"))])
-def test_the_same_values_in_another_dtype_are_no_breach(column, values):
+    ("distance", pd.Series([1400.0, 762.0, 1576.0])),
+    ("distance", pd.Series([1400, 762, 1576], dtype="Int16")),
+    ("distance", pd.Series([1400, 762, 1576]).astype("category")),
+    ("distance", pd.Series([1400, 762.0, Decimal(1576)], dtype=object)),
+    ("distance", pd.Series([1400, 762, 1576], dtype="int32[pyarrow]")),
+    ("delay", pd.Series([3, -7, None], dtype="Int64")),
+    ("delay", pd.Series([None] * 3)),
+    ("carrier", pd.Series(["UA", "DL", "B6"]).astype("category")),
+    ("carrier", pd.Series(["UA", "DL", "B6"], dtype=object)),
+    ("late", pd.Series([True, False, False], dtype="boolean")),
+    ("scheduled", pd.Series([date(2013, 1, 1)] * 3)),
+    ("scheduled", GOOD.scheduled.dt.tz_localize("UTC")),
+])
+def test_same_values_in_another_dtype_are_no_breach(column: str, values: pd.Series) -> None:
     assert validate(GOOD.assign(**{column: values}), EXPECTED).breaches == ()
 
 
-def test_missing_values_are_found():
+def test_missing_values_are_found() -> None:
     breach = only_breach(GOOD.assign(distance=[1400, None, None]))
-    assert (breach.rule, breach.message, breach.count, breach.share) == ("missing values", "distance: 2 rows without a value", 2, 2 / 3)
+    assert (breach.rule, breach.count, breach.share) == ("missing values", 2, 2 / 3)
+    assert breach.message == "distance: 2 rows without a value"
 
 
-@pytest.mark.parametrize("distance, message", [(-1400, "distance: 1 row below 355.0 (e.g. -1400)"), (9999, "distance: 1 row above 1983.0 (e.g. 9999)")])
-def test_a_value_out_of_range_is_found(distance, message):
+@pytest.mark.parametrize("distance, message", [
+    (-1400, "distance: 1 row below 355.0 (e.g. -1400)"), (9999, "distance: 1 row above 1983.0 (e.g. 9999)"),
+])
+def test_value_out_of_range_is_found(distance: int, message: str) -> None:
     breach = only_breach(GOOD.assign(distance=[1400, 762, distance]))
     assert (breach.rule, breach.message, breach.sample) == ("range", message, (distance,))
 
 
-def test_an_infinity_is_out_of_range_and_still_json():
+def test_infinity_is_out_of_range_and_still_json() -> None:
     assert only_breach(GOOD.assign(delay=[np.inf, 0, 0])).sample == ("inf",)
 
 
-def test_an_unknown_value_is_found():
+def test_unknown_value_is_found() -> None:
     breach = only_breach(GOOD.assign(carrier=["UA", "XX", "XX"]))
-    assert (breach.rule, breach.message, breach.count, breach.sample) == ("unknown value", "carrier: 2 rows with an unknown value (e.g. 'XX')", 2, ("XX",))
+    assert (breach.rule, breach.count, breach.sample) == ("unknown value", 2, ("XX",))
+    assert breach.message == "carrier: 2 rows with an unknown value (e.g. 'XX')"
 
 
-def test_a_repeated_value_of_a_unique_column_is_found():
+def test_repeated_value_of_a_unique_column_is_found() -> None:
     breach = only_breach(GOOD.assign(distance=[762, 1576, 762]), EXPECTED.change("distance", unique=True))
     assert (breach.column, breach.rule, breach.count, breach.sample) == ("distance", "duplicate key", 1, (762,))
 
 
-def test_a_repeated_key_is_found():
-    breach = only_breach(pd.concat([GOOD, GOOD.iloc[[1]]]), replace(EXPECTED, unique_key=("carrier", "scheduled")))
-    assert (breach.column, breach.rule, breach.count, breach.sample) == ("carrier, scheduled", "duplicate key", 1, (["DL", "2013-01-02 00:00:00"],))
+def test_repeated_key_is_found() -> None:
+    keyed = replace(EXPECTED, unique_key=("carrier", "scheduled"))
+    breach = only_breach(pd.concat([GOOD, GOOD.iloc[[1]]]), keyed)
+    assert (breach.column, breach.rule, breach.count) == ("carrier, scheduled", "duplicate key", 1)
+    assert breach.sample == (["DL", "2013-01-02 00:00:00"],)
 
 
-def test_a_key_without_one_of_its_columns_is_one_breach():
-    assert only_breach(GOOD.assign(distance=1000).drop(columns="carrier"), replace(EXPECTED, unique_key=("carrier", "distance"))).rule == "missing column"
+def test_key_without_one_of_its_columns_is_one_breach() -> None:
+    keyed = replace(EXPECTED, unique_key=("carrier", "distance"))
+    assert only_breach(GOOD.assign(distance=1000).drop(columns="carrier"), keyed).rule == "missing column"
 
 
 @pytest.mark.parametrize("rows, min_rows", [(0, 1), (3, 4)])
-def test_too_few_rows_are_found(rows, min_rows):
-    breach = only_breach(GOOD.iloc[:rows], replace(EXPECTED, min_rows=min_rows))
+def test_too_few_rows_are_found(rows: int, min_rows: int) -> None:
+    breach = only_breach(GOOD.head(rows), replace(EXPECTED, min_rows=min_rows))
     assert (breach.column, breach.rule, breach.count) == (None, "too few rows", rows)
 
 
-def test_an_empty_table_is_accepted_where_it_is_expected():
-    assert validate(GOOD.iloc[:0], replace(EXPECTED, min_rows=0)).ok
+def test_empty_table_is_accepted_where_it_is_expected() -> None:
+    assert validate(GOOD.head(0), replace(EXPECTED, min_rows=0)).ok
 
 
-def test_every_breach_of_a_table_is_reported_at_once_and_the_table_is_left_alone():
-    table = GOOD.assign(carrier=["UA", "XX", None], distance=[-1, 10**6, 762], gate="A1").drop(columns="late").set_index(pd.Index([7, 7, 7]))
+def test_every_breach_is_reported_at_once_and_the_table_is_left_alone() -> None:
+    table = GOOD.assign(carrier=["UA", "XX", None], distance=[-1, 10**6, 762], gate="A1").drop(columns="late")
+    table.index = pd.Index([7, 7, 7])
     before = table.copy()
     report = validate(table, replace(EXPECTED, min_rows=10))
-    assert [(b.column, b.rule) for b in report.breaches] == [("late", "missing column"), ("carrier", "missing values"), ("carrier", "unknown value"), ("distance", "range"), ("distance", "range"), (None, "too few rows")]
+    assert [(breach.column, breach.rule) for breach in report.breaches] == [
+        ("late", "missing column"), ("carrier", "missing values"), ("carrier", "unknown value"), ("distance", "range"),
+        ("distance", "range"), (None, "too few rows")]
     assert report.extra == ("gate",)
-    assert len(str(pytest.raises(BadTable, report.require).value).splitlines()) == 6
+    with pytest.raises(BadTable) as refused: report.require()
+    assert len(str(refused.value).splitlines()) == 6
     pd.testing.assert_frame_equal(table, before)
 
 
-@pytest.mark.parametrize("table, message", [
-    (pd.DataFrame([[1, 2]], columns=["a", "a"]), "more than one column is named a"), (GOOD.iloc[:0], "without rows"), (pd.DataFrame(index=range(3)), "without rows or columns"),
-    (pd.DataFrame({"a": pd.Series([1, "x"], dtype=object)}), r"column a mixes types \(int, str\)"), (None, "a NoneType is no table")])
-def test_nothing_is_inferred_from_a_bad_table(table, message):
-    with pytest.raises(BadTable, match=message): infer(table)
-
-
-def test_a_table_with_two_columns_of_one_name_is_not_validated():
+def test_table_with_two_columns_of_one_name_is_not_validated() -> None:
     with pytest.raises(BadTable, match="more than one column"): validate(pd.concat([GOOD, GOOD], axis=1), EXPECTED)
 
 
-def test_a_range_that_cannot_be_compared_is_an_error_and_not_a_pass():
-    with pytest.raises(BadTable, match="a cannot be checked for below"): validate(pd.DataFrame({"a": ["x"]}), Expectations({"a": ColumnRule(min=0)}))
+def test_range_that_cannot_be_compared_is_an_error_and_not_a_pass() -> None:
+    with pytest.raises(BadTable, match="a cannot be checked for below"):
+        validate(pd.DataFrame({"a": ["x"]}), Expectations(columns={"a": ColumnRule(min=0)}))
 
 
-@pytest.mark.parametrize("rule", [{"type": "int"}, {"type": "string", "min": 0}])
-def test_an_impossible_rule_is_refused(rule):
-    with pytest.raises(BadParameter): Expectations.from_dict({"columns": {"a": rule}})
+@pytest.mark.parametrize("switch", [{"validation_enabled": False}, {"validation_depth": "SCHEMA_ONLY"}])
+def test_pandera_switched_off_does_not_switch_a_gate_off(switch: dict[str, Any]) -> None:
+    with pandera.config.config_context(**switch):
+        assert only_breach(GOOD.assign(distance=[1400, 762, -1])).rule == "range"
 
 
-def test_a_key_of_columns_without_rules_is_refused():
-    with pytest.raises(BadParameter, match="the key holds b"): Expectations({"a": ColumnRule()}, unique_key=("a", "b"))
-
-
-def test_pandera_switched_off_does_not_switch_a_gate_off():
-    import pandera.config
-    for switch in ({"validation_enabled": False}, {"validation_depth": "SCHEMA_ONLY"}):
-        with pandera.config.config_context(**switch): assert not validate(GOOD.assign(distance=-1), EXPECTED).ok
-
-
-def test_markup_in_names_and_values_is_escaped():
-    expectations = infer(pd.DataFrame({"<i>n": ["<i>v"]}))
-    shown = expectations._repr_html_() + validate(pd.DataFrame({"<i>n": ["<i>w"], "<i>x": [1]}), expectations)._repr_html_()
-    assert "<i>" not in shown and "&lt;i&gt;w" in shown
-
-
-def test_a_misspelt_rule_is_named():
-    with pytest.raises(BadParameter, match="the rule of a has no .minimum.: write type, nullable, min, max"): Expectations.from_dict({"columns": {"a": {"minimum": 0}}})
-
-
-ROWS = pd.DataFrame({"n": [1.0, -5.0, None, 7.0], "code": ["a", "x", "a", "b"], "when": pd.to_datetime(["2013-01-01", "2013-01-02", "2013-01-03", None])})
-RULE_OF = {"n": ColumnRule("number", nullable=False, min=0), "code": ColumnRule("string", values=("a", "b"))}
+ROWS = pd.DataFrame({
+    "n": [1.0, -5.0, None, 7.0], "code": ["a", "x", "a", "b"],
+    "when": pd.to_datetime(["2013-01-01", "2013-01-02", "2013-01-03", None]),
+})
+POSITIVE, CODES = ColumnRule(type="number", nullable=False, min=0), ColumnRule(type="string", values=("a", "b"))
 
 
 @pytest.mark.parametrize("table, n, code, outcome, aside", [
-    ("refuse", None, None, "refused", []), ("warn", None, None, "warned", []), ("quarantine", None, None, "quarantined", [1, 2]),
-    ("warn", "quarantine", None, "quarantined", [1, 2]), ("warn", {"range": "quarantine"}, None, "quarantined", [1]), ({"missing values": "quarantine"}, {"range": "warn"}, "warn", "quarantined", [2]), ("quarantine", None, "refuse", "refused", [1, 2])])
-def test_policy_of_the_rule_then_the_column_then_the_table_is_what_follows(table, n, code, outcome, aside):
-    expectations = Expectations({"n": replace(RULE_OF["n"], policy=n), "code": replace(RULE_OF["code"], policy=code)}, policy=table)
-    report = validate(ROWS, expectations)
-    assert (report.outcome, report.divide(ROWS)[1].index.tolist()) == (outcome, aside)
-    if outcome == "refused":
-        with pytest.raises(BadTable): report.require()
-    else: report.require()
+    ("refuse", None, None, "refused", []),
+    ("warn", None, None, "warned", []),
+    ("quarantine", None, None, "quarantined", [1, 2]),
+    ("warn", "quarantine", None, "quarantined", [1, 2]),
+    ("warn", {"range": "quarantine"}, None, "quarantined", [1]),
+    ({"missing values": "quarantine"}, {"range": "warn"}, "warn", "quarantined", [2]),
+    ("quarantine", None, "refuse", "refused", [1, 2]),
+])
+def test_policy_of_the_rule_then_the_column_then_the_table_is_what_follows(
+    *, table: BreachPolicies, n: BreachPolicies | None, code: BreachPolicies | None, outcome: ValidationOutcome,
+    aside: list[int],
+) -> None:
+    columns = {"n": replace(POSITIVE, policy=n), "code": replace(CODES, policy=code)}
+    report = validate(ROWS, Expectations(columns=columns, policy=table))
+    assert report.outcome == outcome
+    good, quarantined = report.divide(ROWS)
+    assert quarantined.index.tolist() == aside
+    assert good.index.tolist() == ROWS.index.difference(aside).tolist()
+    if outcome != "refused": assert report.require() is report
 
 
-@pytest.mark.parametrize("made, says", [
-    (lambda: ColumnRule(policy="ignore"), "'ignore' is no policy: write warn, quarantine, refuse"), (lambda: ColumnRule(policy={"colour": "warn"}), "'colour' is no rule"), (lambda: Expectations({}, policy={"drift": "quarantine"}), "no rows to quarantine"),
-    (lambda: Expectations({"a": ColumnRule(max_psi=0.1)}), "no reference to be near to"), (lambda: Expectations({}, max_age="2 days"), "time_column and max_age"), (lambda: Expectations({}, time_column="t", max_age="long"), "no span of time"),
-    (lambda: Expectations.from_yaml("- a"), "have columns"), (lambda: Expectations.from_yaml("columns: {a: 3}"), "the rule of a is 3"), (lambda: Expectations.from_yaml("columns: {}\nowner: me"), "has no 'owner'"), (lambda: Expectations.from_yaml("a: [1"), "are no YAML")])
-def test_what_nobody_can_mean_is_refused_when_it_is_written(made, says):
-    with pytest.raises(BadParameter, match=says) as refused: made()
-    assert "\n" not in str(refused.value)
+def test_breach_shows_the_rows_with_the_column_in_question_first() -> None:
+    breach = only_breach(ROWS.filter(items=["code", "n"]).fillna(0), Expectations(columns={"n": POSITIVE}))
+    assert [list(row.items()) for row in breach.rows] == [[("row", 1), ("n", -5.0), ("code", "x")]]
 
 
-@example({"a": ColumnRule(values=("\x85", "\u2028 b", "c\u2029", "\n", "\t", "\ufeff", " "))}, None)
-@given(st.dictionaries(st.text("abc é:'#", min_size=1, max_size=5), st.builds(ColumnRule, type=st.sampled_from([None, "string", "boolean"]), nullable=st.booleans(), values=st.one_of(st.none(), st.lists(st.one_of(st.booleans(), st.integers(), st.text(max_size=4)), max_size=3).map(tuple)), policy=st.sampled_from([None, "warn", {"type": "quarantine"}])), max_size=4), st.sampled_from([None, "t@1"]))
-def test_yaml_reads_back_as_it_was_written(columns, reference):
-    expectations = Expectations(columns, reference=reference, policy={"drift": "warn"})
-    back = Expectations.from_yaml(expectations.to_yaml())
-    assert back == expectations and list(back.columns) == list(columns)
-
-
-def test_breach_names_column_rule_count_and_rows_and_is_kept_with_the_run(ws, monkeypatch):
-    from mlops_nb.runs.run import begin_run
-    run = begin_run(ws, "a.ipynb")
-    monkeypatch.setenv("MLOPS_RUN", run.id)
-    ws.datasets.add("t", ROWS)
-    report = ws.datasets.validate("t", Expectations({"n": ColumnRule(min=0), "gate": ColumnRule()}, policy={"missing column": "warn"}))
-    kept = run.record.read_json("validation")
-    assert kept == json.loads(json.dumps(report.asdict())) and kept["outcome"] == "refused"
-    assert [(breach["column"], breach["rule"], breach["count"], breach["policy"], [row["row"] for row in breach["rows"]]) for breach in kept["breaches"]] == [("gate", "missing column", 4, "warn", []), ("n", "range", 1, "refuse", [1])]
-
-
-def test_drift_beyond_chance_is_a_breach_and_chance_is_none(ws):
+def test_drift_beyond_chance_is_a_breach_and_chance_is_none() -> None:
     rng = np.random.default_rng(0)
-    ws.datasets.add("t", pd.DataFrame({"x": rng.normal(size=5000), "kind": rng.choice(["a", "b"], 5000)}))
-    expectations = Expectations({"x": ColumnRule(max_psi=0.1, policy="warn"), "kind": ColumnRule(max_psi=0.1)}, reference="t@1")
-    for name, x, kind, rules in (("same", rng.normal(size=5000), ["a", "b"], []), ("few", rng.normal(size=200), ["a", "b"], []), ("moved", rng.normal(1, 1, 5000), ["a", "b"], ["x"]), ("new", rng.normal(size=5000), ["a", "c"], ["kind"])):
-        ws.datasets.add(name, pd.DataFrame({"x": x, "kind": rng.choice(kind, len(x))}))
-        assert [breach.column for breach in ws.datasets.validate(name, expectations).breaches] == rules, name
+    def sample(rows: int = 5000, mean: float = 0, kinds: str = "ab") -> pd.DataFrame:
+        return pd.DataFrame({"x": rng.normal(mean, size=rows), "kind": rng.choice(list(kinds), rows)})
+    near = Expectations(columns={"x": ColumnRule(max_psi=0.1), "kind": ColumnRule(max_psi=0.1)}, reference="t@1")
+    reference = profile(sample())
+    def drifted(table: pd.DataFrame) -> list[str | None]:
+        return [breach.column for breach in validate(table, near, reference=reference).breaches]
+    assert drifted(sample()) == []
+    assert drifted(sample(rows=200)) == []
+    assert drifted(sample(mean=1)) == ["x"]
+    assert drifted(sample(kinds="ac")) == ["kind"]
 
 
-def test_stale_table_is_told_from_a_fresh_one():
-    expectations = Expectations({}, time_column="when", max_age="36h")
-    at = datetime(2013, 1, 4, 11, tzinfo=UTC)
-    assert validate(ROWS, expectations, at=at).ok
-    assert [breach.rule for breach in validate(ROWS, expectations, at=at + timedelta(hours=2)).breaches] == ["stale"]
-    with pytest.raises(BadTable, match="holds no points in time"): validate(ROWS.assign(when="soon"), expectations)
+def test_wrong_type_is_a_breach_also_where_drift_is_watched() -> None:
+    near = Expectations(columns={"distance": ColumnRule(type="integer", max_psi=0.1)}, reference="t@1")
+    report = validate(GOOD.assign(distance="far"), near, reference=profile(GOOD))
+    assert [(breach.column, breach.rule) for breach in report.breaches] == [("distance", "type")]
 
 
-def test_table_that_is_refused_at_the_door_adds_nothing_and_one_with_odd_rows_loses_none(ws):
-    ws.expectations.add("t", Expectations({"n": ColumnRule(min=0)}))
-    with pytest.raises(BadTable, match="n: 1 row below 0"): ws.datasets.admit("t", ROWS, "t")
-    assert ws.datasets.list() == []
-    assert ws.expectations.add("t", Expectations({"n": ColumnRule(min=0, policy="quarantine")}, policy="warn")).ref == "t@2"
-    version, report = ws.datasets.admit("t", ROWS, "t")
-    aside = ws.datasets["t-quarantine"]
-    assert (version.rows, aside.rows, aside.parents, report.quarantined) == (3, 1, ("t@1",), 1) and "1 row below 0" in aside.description
-    with pytest.raises(NotFound, match="versions 1 to 2"): ws.expectations["t@3"]
+def test_drift_without_the_profile_of_its_reference_is_refused() -> None:
+    near = Expectations(columns={"distance": ColumnRule(max_psi=0.1)}, reference="t@1")
+    with pytest.raises(BadParameter, match="drift is told from t@1: give its profile"): validate(GOOD, near)
+    with pytest.raises(BadParameter, match="t@1 has no column 'distance'"):
+        validate(GOOD, near, reference=profile(GOOD[["carrier"]]))
 
 
-def test_expectations_by_hand(ws, cli, cli_json, tmp_path):
-    ROWS.to_csv(tmp_path / "t.csv", index=False)
-    assert cli("data", "add", "t", "t.csv", "--tag", "x").returncode == 0
-    (tmp_path / "t.yaml").write_text(cli("data", "expect", "t", "--like", "t").stdout.replace("min: -11.0", "min: 0, policy: quarantine"))
-    assert cli("data", "expect", "t", "--file", "t.yaml").stdout.startswith("# t@1\n")
-    done = cli("data", "validate", "t")
-    assert done.returncode == 0 and "quarantine: n: 1 row below 0" in done.stdout and "1 rows to put aside" in done.stdout
-    added = cli("data", "add", "t", "t.csv", "--against", "t", "--append")
-    assert added.returncode == 0 and "t@2: 7 rows" in added.stdout and "quarantine: n" in added.stderr
-    ROWS.drop(columns="code").to_csv(tmp_path / "bad.csv", index=False)
-    refused = cli("data", "add", "u", "bad.csv", "--against", "t")
-    assert refused.returncode == 2 and refused.stderr == "mlops-nb: code: the column is missing\n"  # the other breach has rows to put aside
-    assert [row["name"] for row in cli_json("data", "ls", "--text", "T", "--tag", "x")] == ["t"]
-    assert cli_json("data", "diff", "t@1", "t@2")["added"] == 3
+def test_stale_table_is_told_from_a_fresh_one() -> None:
+    daily = Expectations(columns={}, time_column="when", max_age="36h")
+    moment = datetime(2013, 1, 4, 11, tzinfo=UTC)
+    assert validate(ROWS, daily, at=moment).ok
+    (breach,) = validate(ROWS, daily, at=moment + timedelta(hours=2)).breaches
+    assert breach.message == "when: the latest is 2013-01-03 00:00, 37.0 hours old; allowed are at most 36h"
+    with pytest.raises(BadTable, match="holds no points in time"): validate(ROWS.assign(when="soon"), daily)
+    with pytest.raises(BadTable, match="when: the column is missing"): validate(ROWS.drop(columns="when"), daily)
 
 
-def test_values_that_tell_about_persons_are_in_no_report(ws):
-    table = pd.DataFrame({"name": ["ada", None, "grace"], "age": [200, 30, 40]})
-    ws.datasets.add("people", table, pii=("name",))
-    report = ws.datasets.validate("people", Expectations({"name": ColumnRule(nullable=False), "age": ColumnRule(max=120)}))
-    assert [breach.rows[0]["name"] for breach in report.breaches] == ["…", "…"] and report.breaches[1].rows[0]["age"] == 200 and "ada" not in str(report.asdict())
-    with pytest.raises(BadTable) as refused: ws.datasets.admit("people", table, Expectations({"name": ColumnRule(values=("grace",))}))
-    assert "ada" not in str(refused.value)
+PERSONS = pd.DataFrame({
+    "name, first": ["ada", None, "grace", "ada"], "age": [200, 30, 40, 50],
+    "born": pd.to_datetime(["1815-12-10", "1912-06-23", "1906-12-09", None]),
+})
+
+
+@pytest.mark.parametrize("expectations", [
+    Expectations(columns={"name, first": ColumnRule(nullable=False), "age": ColumnRule(max=120)}),
+    Expectations(columns={"name, first": ColumnRule(values=("alan",))}),
+    Expectations(columns={"name, first": ColumnRule(type="integer")}),
+    Expectations(columns={"name, first": ColumnRule(unique=True)}),
+    Expectations(columns={"name, first": ColumnRule(), "age": ColumnRule()}, unique_key=("name, first",)),
+    Expectations(columns={"name, first": ColumnRule(max_psi=0.0)}, reference="t@1"),
+    Expectations(columns={}, time_column="born", max_age="36h"),
+], ids=["missing and range", "unknown", "type", "unique", "key", "drift", "stale"])
+def test_values_that_tell_about_persons_are_in_no_report(expectations: Expectations) -> None:
+    reference = profile(PERSONS.assign(**{"name, first": ["x"] * 4}))
+    report = validate(PERSONS, expectations, reference=reference, hidden=["name, first", "born"])
+    told = f"{report.asdict()} {report._repr_html_()}"
+    assert not report.ok
+    assert [value for value in ("ada", "grace", "1912", "1906") if value in told] == []
+
+
+def test_values_of_the_other_columns_are_shown() -> None:
+    (breach,) = validate(PERSONS, Expectations(columns={"age": ColumnRule(max=120)}), hidden=["name, first"]).breaches
+    assert breach.rows == ({"row": 0, "age": 200, "name, first": "…", "born": "1815-12-10 00:00:00"},)
+
+
+def test_markup_in_names_and_values_is_escaped() -> None:
+    expectations = infer(pd.DataFrame({"<i>n": ["<i>v"]}))
+    page = validate(pd.DataFrame({"<i>n": ["<i>w"], "<i>x": [1]}), expectations)._repr_html_()
+    assert "<i>" not in page
+    assert "&lt;i&gt;w" in page

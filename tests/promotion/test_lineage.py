@@ -12,7 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
 from mlops_nb.base.errors import BadParameter, NotFound, Refused, RunFailed
-from mlops_nb.features.transforms import as_they_are
+from mlops_nb.features.transforms import identity
 from mlops_nb.promotion.lineage import openlineage
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.runs.run import begin_run
@@ -151,7 +151,7 @@ def test_mlflow_predicts_the_same_to_the_last_bit_without_this_toolkit_and_its_m
     table = pd.DataFrame({"class": rng.normal(size=n), "größe (m²)": rng.choice(["a", "b", None], n), "day": pd.date_range("2013-01-01", periods=n, freq="7h", tz="UTC"), "words": [" ".join(rng.choice(["red", "blue", "green", "sky", "sea"], 6)) + f" {i}" for i in range(n)], "yes": rng.random(n) < 0.5})
     table.loc[::7, "class"] = np.nan
     for name, target, train in (("binary", (rng.random(n) < 0.3 + 0.4 * table.yes), fit), ("three", rng.choice(["x", "y", "z"], n), fit), ("amount", table["class"].fillna(0) * 3 + rng.normal(size=n), fit), ("forest", rng.choice(["x", "y"], n), fit_estimator)):
-        data = prepare(table.assign(target=target), "target", as_they_are, {}, np.arange(n) % 4 == 0)
+        data = prepare(table.assign(target=target), "target", identity, {}, np.arange(n) % 4 == 0)
         model = fit(data, rounds=8, num_threads=1) if train is fit else fit_estimator(data, make_pipeline(SimpleImputer(), RandomForestClassifier(5, random_state=0)))
         run = begin_run(ws, "here")
         run.save("model", pack(model, ws.artifacts))

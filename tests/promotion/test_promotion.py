@@ -19,7 +19,7 @@ from mlops_nb.base import schema as db
 from mlops_nb.registry.audit import MOVES, BrokenChain
 from mlops_nb.base.core import now
 from mlops_nb.base.errors import BadParameter, NotFound, Refused
-from mlops_nb.features.transforms import as_they_are, load_transform
+from mlops_nb.features.transforms import identity, load_transform
 from mlops_nb.base.project import Home
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.registry.registry import Models
@@ -34,7 +34,7 @@ def register(ws: Home, rounds: int, columns: int = 5):
     "A small model's next version."
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [*range(columns), -1]]
     run = begin_run(ws, "here")
-    run.save("model", pack(fit(prepare(table, "target", as_they_are, {}, np.arange(len(table)) % 4 == 0), rounds=rounds, num_threads=1), ws.artifacts))
+    run.save("model", pack(fit(prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0), rounds=rounds, num_threads=1), ws.artifacts))
     run.end()
     return Models(ws).register("m", run)
 
@@ -230,7 +230,7 @@ def test_history_answers_who_put_what_there_and_on_what_evidence(ws, cli):
 def test_search_by_metric_tag_dataset_feature_and_notebook(ws):
     run = begin_run(ws, "nbs/train.ipynb")
     version = run.use(ws.datasets.add("tumours", load_breast_cancer(as_frame=True).frame))
-    run.save("model", pack(fit(prepare(version.read(), "target", as_they_are, {}, np.arange(version.rows) % 4 == 0), rounds=5, num_threads=1), ws.artifacts))
+    run.save("model", pack(fit(prepare(version.read(), "target", identity, {}, np.arange(version.rows) % 4 == 0), rounds=5, num_threads=1), ws.artifacts))
     run.log(roc_auc=0.9)
     ws.models.register("other", run, tags={"team": "ops"})
     register(ws, 6)
@@ -303,7 +303,7 @@ from mlops_nb import Workspace, current_run
 from mlops_nb.workflows.train import example_table, load
 from mlops_nb.models.training import fit, pack
 run, ws = current_run(), Workspace()
-data, read = load(ws, run, 'tumours', 'benign', 'auto', 'mlops_nb.features.transforms:as_they_are', '', '25%')
+data, read = load(ws, run, 'tumours', 'benign', 'auto', 'mlops_nb.features.transforms:identity', '', '25%')
 run.save('model', pack(fit(replace(data, held_out=np.random.rand(len(data.labels)) < 0.25), rounds=40, trained_on=read, num_threads=1), ws.artifacts))
 """)
     other = ws.models.register("restless", ws.runs.run(restless))

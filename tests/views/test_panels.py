@@ -30,7 +30,7 @@ def lab(tmp_path_factory):
     ws.runs.run(workflow("train"), {"register_as": "tumour", "rounds": 2})
     ws.runs.run(workflow("evaluate"), {"model": "tumour@2"})
     cells = [nbformat.v4.new_code_cell("from mlops_nb import Workspace\nws = Workspace()\nws.promotion_panel('tumour')"), nbformat.v4.new_code_cell("ws.monitoring_panel('tumour')"),
-             nbformat.v4.new_code_cell("from mlops_nb.data.profiles import compare, profile\nrows = ws.datasets['tumours'].read()\ncomparison = compare(profile(rows.head(300)), profile(rows.tail(200) * 1.5))\nws.comparison_panel(comparison)"), nbformat.v4.new_code_cell("ws.datasets"), nbformat.v4.new_code_cell("comparison")]
+             nbformat.v4.new_code_cell("from mlops_nb.data.comparisons import compare_profiles\nfrom mlops_nb.data.profiles import profile\nrows = ws.datasets['tumours'].read()\ncomparison = compare_profiles(profile(rows.head(300)), profile(rows.tail(200) * 1.5))\nws.comparison_panel(comparison)"), nbformat.v4.new_code_cell("ws.datasets"), nbformat.v4.new_code_cell("comparison")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}), folder / "panels.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -12,14 +12,18 @@ from typing import Annotated, Optional
 import typer
 
 from ...base.errors import BadParameter, NotFound, Refused
+from ...base.terminal import print_records
 from .groups import Json, data_app, features_app, print_rows, show_one
 from ..workspace import Workspace
+from ...base.terminal import print_records
 
 # %% auto #0
 __all__ = ['Key', 'data_add', 'data_ls', 'data_show', 'data_diff', 'data_expect', 'data_validate', 'features_ls', 'features_show',
            'features_materialize']
 
 # %% ../../../nbs/11_app/cli/02_data.ipynb #eeeedad9
+_WHERE = "Only versions that meet all of it, such as 'tags = raw and columns = temp' or 'description ~ weather'."
+
 Key = Annotated[Optional[list[str]], typer.Option("--key", metavar="COLUMN", help="A column of those that together identify a row; may be given again.")]
 
 @data_app.command("add")
@@ -45,14 +49,14 @@ def data_add(
 @data_app.command("ls")
 def data_ls(
     name: Annotated[Optional[str], typer.Argument(help="List all versions of this dataset.")] = None,
-    text: Annotated[str, typer.Option(help="Only datasets with this text in name, description, owner, tags or columns.")] = "",
-    column: Annotated[str, typer.Option(help="Only datasets with this column.")] = "",
-    tag: Annotated[str, typer.Option(help="Only datasets with this tag.")] = "",
+    where: Annotated[str, typer.Option(metavar="QUERY", help=_WHERE)] = "",
     as_json: Json = False,
 ) -> None:
-    "List datasets: the latest version of each, or all versions of one."
+    "List datasets: the latest version of each, all versions of one, or all versions that meet a query."
     datasets = Workspace().datasets
-    print_rows(datasets.list(name) if name else datasets.search(text, column, tag), as_json, {"dataset": "ref", "rows": "rows", "columns": lambda v: len(v.columns), "created": lambda v: v.created[:19], "tags": lambda v: ", ".join(v.tags), "description": "description"})
+    versions = datasets.list(name)
+    if where: versions = [version for version in datasets.search(where) if name in (None, version.name)]
+    print_records(versions, as_json=as_json)
 
 @data_app.command("show")
 def data_show(reference: str, as_json: Json = False) -> None:
@@ -62,7 +66,7 @@ def data_show(reference: str, as_json: Json = False) -> None:
 @data_app.command("diff")
 def data_diff(before: str, after: str, key: Key = None, as_json: Json = False) -> None:
     "Show what is different between two versions."
-    found = Workspace().datasets.diff(before, after, tuple(key or ()))
+    found = Workspace().datasets.diff(before, after, key=key or ())
     if as_json: return show_one(found, True)
     for words, columns in ("new column", found.columns_added), ("column gone", found.columns_removed), ("type changed", found.types_changed):
         for name, kind in columns.items(): print(f"{words}: {name} {' -> '.join(kind) if isinstance(kind, tuple) else kind}")
@@ -83,7 +87,11 @@ def data_expect(
     if file:
         if not file.is_file(): raise NotFound(f"{file} is not a file: write one, e.g. mlops-nb data expect {name} --like {name} > {name}.yaml")
         print(f"# {ws.expectations.add(name, Expectations.from_yaml(file.read_text())).ref}")
-    print((infer(ws.datasets[like].read()) if like else ws.expectations[name].expectations).to_yaml(), end="")
+    if like:
+        good = ws.datasets[like]
+        expectations = infer(good.read(), hidden=good.pii)
+    else: expectations = ws.expectations[name].expectations
+    print(expectations.to_yaml(), end="")
 
 @data_app.command("validate")
 def data_validate(
@@ -103,7 +111,7 @@ def data_validate(
 @features_app.command("ls")
 def features_ls(name: Annotated[Optional[str], typer.Argument(help="List all versions of this view.")] = None, as_json: Json = False) -> None:
     "List feature views: the latest version of each, or all versions of one."
-    print_rows(Workspace().features.list(name), as_json, {"view": "ref", "keys": lambda v: ", ".join(v.entity), "from": lambda v: ", ".join(v.sources), "ttl": "ttl", "owner": "owner", "description": "description"})
+    print_records(Workspace().features.list(name), as_json=as_json)
 
 @features_app.command("show")
 def features_show(reference: str, as_json: Json = False) -> None:
@@ -122,5 +130,5 @@ def features_materialize(
     import pandas as pd
     try: moment = pd.Timestamp(until, tz="UTC").to_pydatetime() if until else None
     except ValueError: raise BadParameter(f"--until {until!r} is no time: write 2013-05-01T12:00") from None
-    done = Workspace().features.materialize(view, moment)
+    done = Workspace().features.materialize(view, until=moment)
     print(f"{done.view}: the values of {done.rows:,} keys, known by {done.until[:19]}")

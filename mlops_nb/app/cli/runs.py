@@ -188,7 +188,7 @@ _STYLES = {"waiting": "dim", "running": "yellow", "succeeded": "green", "reused"
 _PipelineName = Annotated[str, typer.Argument(metavar="NAME", help="A pipeline that was run here, or the identifier of an execution.")]
 
 def _pipeline(name: str):
-    from mlops_nb.pipelines.steps import load_pipeline
+    from mlops_nb.pipelines.declarations import load_pipeline
     return load_pipeline(name, Workspace().root)
 
 def _steps_table(run):
@@ -196,13 +196,12 @@ def _steps_table(run):
     from datetime import datetime
     from rich.markup import escape
     from rich.table import Table
-    from mlops_nb.pipelines.steps import state_word
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("step", "state", "s", "run", "why"): table.add_column(name, overflow="fold", no_wrap=name != "why", justify="right" if name == "s" else "left")
     for one in run.steps:
         seconds = None if one.reused else one.duration_s
         if one.state == "running" and one.started: seconds = (now() - datetime.fromisoformat(one.started)).total_seconds()
-        word = state_word(one)
+        word = one.word
         table.add_row(escape(one.name), f"[{_STYLES[word]}]{word}[/]" + (f" ({one.attempts} attempts)" if one.attempts > 1 else ""), "" if seconds is None else f"{seconds:.1f}", one.run_id or "", escape((one.reason or "").partition(" (run ")[0]))
     return table
 
@@ -218,7 +217,7 @@ def pipeline_run(
 ) -> None:
     "Execute a pipeline: what is known is reused, and what was broken off goes on."
     ws, found = Workspace(), _pipeline(name)
-    _, given = found.steps(dict(pair.split("=", 1) for pair in param or ()), text=True)
+    given = found.check(dict(pair.split("=", 1) for pair in param or ()), text=True)
     with _live_steps(ws.pipelines.plan(found, given)) as on_step: ended = ws.pipelines.run(found, given, jobs=jobs, executor=_executor(where), reuse=not fresh, kernel=kernel, on_step=on_step)
     if as_json: return print(json.dumps(ended.asdict()))
     again = sum(one.reused for one in ended.steps)
@@ -230,7 +229,6 @@ def _live_steps(plan):
     from dataclasses import replace
     from rich.console import Console
     from rich.live import Live
-    from mlops_nb.pipelines.steps import state_word
     console, states = Console(stderr=True, highlight=False), {one.name: one for one in plan.steps}
     def table(): return _steps_table(replace(plan, steps=tuple(states.values())))
     @contextlib.contextmanager
@@ -239,7 +237,7 @@ def _live_steps(plan):
             def on_step(one) -> None:
                 news = (states[one.name].state, states[one.name].reason) != (one.state, one.reason) and not (one.state == "running" and not one.reason)
                 states[one.name] = one
-                if news and not console.is_terminal: print(f"{one.name}: {state_word(one)}" + (f" in {one.duration_s:.1f} s" if one.duration_s is not None and not one.reused else "") + (f" ({one.reason})" if one.reason and one.state != "succeeded" else ""), file=sys.stderr)
+                if news and not console.is_terminal: print(f"{one.name}: {one.word}" + (f" in {one.duration_s:.1f} s" if one.duration_s is not None and not one.reused else "") + (f" ({one.reason})" if one.reason and one.state != "succeeded" else ""), file=sys.stderr)
             yield on_step
     return live()
 
@@ -258,7 +256,7 @@ def pipeline_graph(
     out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Write the picture to a .svg or .html file.")] = None,
 ) -> None:
     "Draw a pipeline's graph with the states of its steps."
-    from mlops_nb.pipelines.steps import svg
+    from mlops_nb.pipelines.graphs import svg
     ws = Workspace()
     if out and out.suffix not in (".svg", ".html"): raise BadParameter(f"--out {out}: write to a .svg or .html file")
     try: run = ws.pipelines[name]
@@ -274,12 +272,12 @@ def _tree(run):
     "Each step below the last of those that it needs."
     from rich.markup import escape
     from rich.tree import Tree
-    from mlops_nb.pipelines.steps import levels, state_word
+    from mlops_nb.pipelines.graphs import levels
     top = Tree(f"[bold]{escape(run.name)}[/bold] {run.status}")
     branches = {}
     for one in (one for column in levels(run.steps) for one in column):
         *others, last = sorted(one.needs, key=list(branches).index) or [None]
-        word = state_word(one)
+        word = one.word
         seconds = "" if one.duration_s is None or one.reused else f" {one.duration_s:.1f} s"
         also = f"  [dim]also after {escape(', '.join(others))}[/dim]" if others else ""
         branches[one.name] = (branches[last] if last else top).add(f"{escape(one.name)}  [{_STYLES[word]}]{word}[/]{seconds}{also}")

@@ -1,0 +1,44 @@
+"Front doors: what a workspace hands out does everything that the storeys below can do."
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from mlops_nb.app.doors import DatasetsDoor
+from mlops_nb.app.workspace import Workspace
+from mlops_nb.base.errors import BadTable, NotFound
+from mlops_nb.data.datasets import Datasets
+from mlops_nb.data.expectations import ColumnRule, Expectations
+
+FLIGHTS = pd.DataFrame({"tail": ["N1", "N2", "N3"], "distance": [1400, 762, 719]})
+
+
+def _public(kind: type[object]) -> set[str]: return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def test_datasets_are_offered_with_all_that_they_can_do() -> None:
+    assert _public(Datasets) <= _public(DatasetsDoor)
+
+
+def test_datasets_are_added_found_compared_and_split_by_reference(ws: Workspace) -> None:
+    first = ws.datasets.add("flights", FLIGHTS, description="New York", tags=["raw"], pii=["tail"], parents=["plan@1"])
+    assert (first.parents, first.pii) == (("plan@1",), ("tail",))
+    second = ws.datasets.append("flights", FLIGHTS.assign(tail="N4"), owner="ada")
+    assert (second.ref, second.rows, second.owner, second.parents) == ("flights@2", 6, "ada", ("flights@1",))
+    assert ws.datasets.describe("flights@1", description="three of them").description == "three of them"
+    assert ws.datasets.diff("flights@1", "flights@2").added == 3
+    with pytest.raises(NotFound, match="there is no dataset 'planes'; there are: flights"): ws.datasets["planes"]
+    assert [version.ref for version in ws.datasets] == ["flights@2"]
+    assert [version.ref for version in ws.datasets.search("owner = ada")] == ["flights@2"]
+    split = ws.datasets.split("flights@1", "thirds", {"train": 2 / 3, "test": 1 / 3}, group="tail", seed=1)
+    assert ws.datasets.splits("flights@1") == [split]
+    assert "N1" not in ws.datasets._repr_html_()
+
+
+def test_datasets_are_validated_and_admitted_by_the_name_of_expectations(ws: Workspace) -> None:
+    ws.expectations.add("flights", Expectations(columns={"distance": ColumnRule(min=720, policy="quarantine")}))
+    version, report = ws.datasets.admit("flights", FLIGHTS, "flights", tags=["raw"])
+    assert (version.rows, version.tags, report.outcome) == (2, ("raw",), "quarantined")
+    assert ws.datasets.validate("flights@1", "flights").ok
+    with pytest.raises(BadTable, match="the column is missing"):
+        ws.datasets.admit("flights", FLIGHTS[["tail"]], "flights", append=True)
