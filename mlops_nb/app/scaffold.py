@@ -14,7 +14,7 @@ import pandas as pd
 from ..base.core import write_whole
 from ..base.errors import BadParameter, BadTable, storage_errors
 from ..data.tables import read_table
-from ..models.training import guess_task
+from ..models.targets import guess_task
 from .workspace import Workspace, workflow
 
 # %% auto #0

@@ -30,7 +30,8 @@ from ..runs.records import RunRecord, RunRecords
 from ..runs.run import Run
 from ..base.provenance import note_version
 from ..base.store import next_version, lock
-from ..models.training import Model, unpack
+from ..models.model import Model
+from ..models.packages import unpack
 
 # %% auto #0
 __all__ = ['Evaluation', 'ModelVersion', 'Models', 'add_evaluation', 'evaluations']
@@ -73,7 +74,7 @@ class ModelVersion(Shown):
 
     def load(self) -> Model:
         "The model, ready to predict."
-        return unpack(self.package, self._artifacts, self.trusted)
+        return unpack(self.package, self._artifacts, trusted=self.trusted)
 
     def lock(self) -> dict:
         "Python, platform and every distribution, with its version, where it was trained."
