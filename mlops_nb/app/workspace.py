@@ -120,7 +120,7 @@ class Workspace(Home):
 
     @cached_property
     def models(self) -> Models:
-        from mlops_nb.registry.registry import Models  # with promote, rollback, reproduce, export
+        from mlops_nb.promotion.exchange import Models  # with promote, rollback, reproduce, export
         return Models(self)
 
     @cached_property

@@ -19,7 +19,7 @@ from ..base.errors import BadParameter, NotFound, Refused, storage_errors
 from ..base.references import check_name
 from ..data.datasets import Datasets
 from ..features.transforms import identity
-from ..registry.registry import Models
+from .lineage import Models
 from ..data.profiles import profile
 from ..registry.registry import ModelVersion
 from ..runs.run import begin_run

@@ -24,7 +24,7 @@ from ..features.column_lineage import column_sources
 from ..features.transforms import JoinedTables
 from ..pipelines.graphs import Box, Grid, draw
 from ..base.project import Home
-from ..registry.registry import Models
+from .promotion import Models
 from ..runs import writer
 from ..runs.records import RunRecord
 from ..registry.registry import ModelVersion

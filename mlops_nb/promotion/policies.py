@@ -18,7 +18,7 @@ from ..base.display import Shown
 from ..base.errors import BadParameter, Refused
 from ..base.references import LATEST, check_name, parse_reference
 from .gates import check_options
-from ..registry.registry import Models
+from .provenance_gates import Models
 from ..registry.registry import ModelVersion
 from ..base.store import lock
 

@@ -18,7 +18,7 @@ from ..base.display import Shown
 from ..base.errors import BadParameter, NotFound, Refused
 from ..base.references import LATEST, check_name
 from .gates import Finding, ask, build_case
-from ..registry.registry import Models
+from .policies import Models
 from .policies import PolicyVersion
 from ..registry.registry import ModelVersion, evaluations
 from ..base.store import lock

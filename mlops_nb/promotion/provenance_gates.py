@@ -22,7 +22,7 @@ from .gates import Case, evidence, gate
 from ..base.project import committed
 from ..data.leakage import SUSPICIOUS, find_leaks
 from ..runs.records import RunRecord, RunRecords
-from ..registry.registry import Models
+from ..registry.reproduction import Models
 from ..data.splits import holdout_mask
 from ..data.admission import validate_dataset
 from ..data.expectation_versions import ExpectationsVersions

@@ -21,7 +21,7 @@ from ..data.datasets import Datasets
 from ..features.transforms import JoinedTables
 from ..base.project import Home
 from ..data.profiles import Profile, profile
-from ..registry.registry import Models
+from ..promotion.policies import Models
 from ..runs.run import Run
 
 # %% auto #0

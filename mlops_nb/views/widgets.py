@@ -21,7 +21,7 @@ from ..promotion.lineage import LineageOf
 from ..monitoring.monitors import Check, Monitor
 from ..data.comparisons import ProfileComparison, statistics_html
 from ..promotion.promotion import RefusedByGates
-from ..registry.registry import Models
+from ..promotion.promotion import Models
 from ..runs.records import RunRecord
 from ..registry.registry import ModelVersion, evaluations
 from ..monitoring.triggers import answer, is_news, retrain

@@ -5,7 +5,7 @@
 # %% ../../nbs/workflows/train.ipynb #6c456525
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from ..data.splits import holdout_mask
 from ..features.transforms import JoinedTables, load_transform
@@ -26,7 +26,8 @@ __all__ = ['example_table', 'load_training_data', 'example_model']
 def example_table(ws: Workspace) -> DatasetVersion:
     "The table of tumours that scikit-learn ships, as the dataset `tumours`."
     from sklearn.datasets import load_breast_cancer
-    table = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "benign"})
+    tumours = cast("Any", load_breast_cancer(as_frame=True))  # a Bunch, as long as return_X_y is not given
+    table = tumours.frame.rename(columns={"target": "benign"})
     return ws.datasets.add("tumours", table, description="Wisconsin breast cancer, from scikit-learn")
 
 def load_training_data(

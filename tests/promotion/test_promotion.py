@@ -22,7 +22,7 @@ from mlops_nb.base.errors import BadParameter, NotFound, Refused
 from mlops_nb.features.transforms import identity, load_transform
 from mlops_nb.base.project import Home
 from mlops_nb.promotion.policies import Policy
-from mlops_nb.registry.registry import Models
+from mlops_nb.promotion.promotion import Models
 from mlops_nb.promotion.promotion import RefusedByGates
 from mlops_nb.runs.run import begin_run
 from mlops_nb.base.store import Store
