@@ -71,8 +71,8 @@ def live(
     except RunFailed:
         report = ws.runs.search("step = 'validate a broken copy'", limit=1)[0].read_json("validation")
         for breach in report["breaches"]: say(f"refused: {breach['message']}")
-    step("tune", "tune", split | {"study": MODEL, "data": f"flights@{ingested.tags['flights']}", "n_trials": size.n_trials, "max_rounds": size.max_rounds})
-    trained = step("train", "train", split | {"data": f"flights@{ingested.tags['flights']}", "study": MODEL, "register_as": MODEL})
+    step("tune", "tune", split | {"study": MODEL, "data": f"flights@{ingested.tags['flights']}", "n_trials": size.n_trials, "max_rounds": size.max_rounds, "num_threads": 2})
+    trained = step("train", "train", split | {"data": f"flights@{ingested.tags['flights']}", "study": MODEL, "register_as": MODEL, "num_threads": 2})
     first = f"{MODEL}@{trained.tags['registered']}"
     step("evaluate", "evaluate", {"model": first, "slices": ["carrier", "origin"]})
     say(_decided(step("promote", "promote", {"model": first, "comment": "the first model"})))

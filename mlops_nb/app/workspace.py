@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mlops_nb.serving.batches import Batches
     from mlops_nb.runs.wandb_mirror import Mirror
     from mlops_nb.runs.wandb_runs import MirroredRun
-    from mlops_nb.models.tuning import Studies
+    from mlops_nb.app.studies_door import StudiesDoor
     from mlops_nb.data.expectation_versions import ExpectationsVersions
     from mlops_nb.app.features_door import FeaturesDoor
     from mlops_nb.views.widgets import ComparisonPanel, MonitoringPanel, PromotionPanel
@@ -114,9 +114,9 @@ class Workspace(Home):
         return len(ids)
 
     @cached_property
-    def studies(self) -> Studies:
-        from mlops_nb.models.tuning import Studies
-        return Studies(self.execution)
+    def studies(self) -> StudiesDoor:
+        from mlops_nb.app.studies_door import StudiesDoor
+        return StudiesDoor(self.execution)
 
     @cached_property
     def models(self) -> ModelsDoor:

@@ -64,7 +64,7 @@ def fast_and_small(
     times = []
     for at in range(len(rows)):
         began = perf_counter()
-        model.predict(rows.iloc[[at]], transform, tables)
+        model.predict(rows.iloc[[at]], transform, tables=tables)
         times.append((perf_counter() - began) * 1e3)
     p50, p99, size = float(np.median(times)), float(np.quantile(times, 0.99)), len(model.file) / 1e6
     measured = [evidence("p99, ms", p99, limit=p99_ms), evidence("median, ms", p50), evidence("size, MB", size, limit=megabytes)]

@@ -48,7 +48,7 @@ class Scorer:
         rows: pd.DataFrame,    # raw, with the columns of the model's signature
     ) -> tuple[pd.DataFrame, pd.DataFrame]:  # predictions and features, with the rows' index
         "Predict; raise `SignatureMismatch` for other columns."
-        return self.model.predict(rows, self._transform, self._tables.of(self._transform))
+        return self.model.predict(rows, self._transform, tables=self._tables.of(self._transform))
 
 def beside(
     rows: pd.DataFrame,

@@ -10,7 +10,8 @@ from html import escape
 
 import pandas as pd
 
-from ..models.evaluation import LOWER_IS_BETTER, PRIMARY, compare
+from ..models.metrics import LOWER_IS_BETTER, PRIMARY
+from ..models.paired_comparison import compare_predictions
 from ..monitoring.monitors import Monitor
 from ..base.pages import figure_html
 from ..runs.records import RunRecord
@@ -39,7 +40,7 @@ def worth(
         columns = [f"p_{value}" for value in loaded.classes] if loaded.task == "multiclass" else "prediction"
         known, scores = loaded.labels(both[0][loaded.target]), [part[columns].to_numpy("float64") for part in both]
         for metric in metrics:
-            paired = compare(known, *scores, loaded.task, metric, n_boot=100)
+            paired = compare_predictions(known, *scores, task=loaded.task, metric=metric, n_boot=100)
             found.append({"batch": batch.label, "version": batch.version, "rows": len(known), "metric": metric, "frozen": paired.champion, "production": paired.candidate, "gain": paired.gain.value, "low": paired.gain.low, "high": paired.gain.high})
     return pd.DataFrame(found)
 

@@ -13,7 +13,9 @@ from mlops_nb.features.transforms import identity
 from mlops_nb.promotion.gates import ask, build_case, evidence, evidence_svg
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.runs.run import begin_run
-from mlops_nb.models.training import fit, pack, prepare
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit
+from mlops_nb.models.training_data import prepare
 from mlops_nb.app.workspace import Workspace, workflow
 
 
@@ -85,7 +87,7 @@ def model(ws):
     "Register a small model of a run that is given."
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
     def made(run) -> str:
-        run.save("model", pack(fit(prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0), rounds=2, num_threads=1), ws.artifacts))
+        run.save("model", pack(fit(prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0), rounds=2, num_threads=1), ws.artifacts))
         return ws.models.register("m", run).ref
     return made
 
@@ -130,7 +132,7 @@ def test_code_has_to_be_in_the_commit(ws, model, write_notebook):
     def again(name: str) -> str:
         run = begin_run(ws, "learn.ipynb", kind="batch", source=ws.artifacts.put(ws.root / "learn.ipynb"))
         table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
-        run.save("model", pack(fit(prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0), rounds=3, num_threads=1), ws.artifacts))
+        run.save("model", pack(fit(prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0), rounds=3, num_threads=1), ws.artifacts))
         run.end()
         return ws.models.register(name, run).ref
     git("add", "."), git("commit", "-m", "second")
@@ -157,7 +159,7 @@ def test_pickle_is_read_only_when_the_version_is_trusted(ws):
     from mlops_nb.models.training import fit_estimator
     from sklearn.linear_model import LogisticRegression
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
-    data = prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0)
+    data = prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0)
     made = fit_estimator(data, LogisticRegression())
     run = begin_run(ws, "here")
     run.save("model", pack(replace(made, file=pickle.dumps(made.predictor), format="pickle"), ws.artifacts))

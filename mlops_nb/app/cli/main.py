@@ -11,8 +11,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from . import data  # noqa: F401 - they add their commands to the app
-from ...base.schema import models, runs  # noqa: F401 - they add their commands to the app
+from . import data, models, runs  # noqa: F401 - they add their commands to the app
 from ...base.core import iso, now
 from ...base.errors import BadParameter, MLOpsError, RunFailed
 from .groups import Json, app, monitor_app, print_rows
