@@ -50,7 +50,7 @@ def _misused(error: Exception) -> int:
     return error.exit_code
 
 def _fail(error: Exception, status: int) -> None:
-    folder, known = Workspace().folder, isinstance(error, MLOpsError)
+    folder, known = Workspace().home.folder, isinstance(error, MLOpsError)
     place = ""
     try:
         if folder.is_dir():
@@ -86,7 +86,7 @@ def serve(
 ) -> None:
     "Serve models over REST (Open Inference Protocol v2)."
     from mlops_nb.serving.server import serve
-    serve(Workspace(), models, host, port, key)
+    serve(Workspace().home, models, host, port, key)
 
 @monitor_app.command("check")
 def monitor_check(
@@ -134,7 +134,7 @@ def sync() -> None:
     from mlops_nb.runs.wandb_sync import sync
     ws = Workspace()
     print(f"{ws.mirror_all()} runs copied")
-    print(f"{len(sync(ws.folder))} runs uploaded")
+    print(f"{len(sync(ws.home.folder))} runs uploaded")
 
 # %% ../../../nbs/11_app/cli/04_main.ipynb #f0b570a4
 @app.command()

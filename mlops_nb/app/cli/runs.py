@@ -316,6 +316,6 @@ def runs_open(run: str) -> None:
     ws = Workspace()
     record = ws.runs[run]
     if not record.executed: raise NotFound(f"run {record.id} ({record.status}) left no executed notebook")
-    copy = ws.make("runs")/f"{record.id}.ipynb"
+    copy = ws.home.make("runs")/f"{record.id}.ipynb"
     if not copy.is_file(): copy.write_bytes(ws.artifacts.bytes(record.executed))
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(copy)])
