@@ -20,7 +20,8 @@ from ..data.datasets import DatasetVersion
 from ..models.evaluation import LOWER_IS_BETTER, PRIMARY, evaluate
 from ..base.project import Home
 from ..data.comparisons import compare_profiles
-from ..registry.registry import Models, evaluations
+from ..registry.model_versions import Models
+from ..registry.evaluations import evaluations
 from ..serving.batches import Batch, Batches
 
 # %% auto #0
@@ -93,7 +94,7 @@ def performance(
     columns = [f"p_{value}" for value in model.classes] if model.task == "multiclass" else "prediction"
     now_ = evaluate(model.labels(joined[model.target]), joined[columns].to_numpy("float64"), model.task)
     measured = {name: estimate.asdict() for name, estimate in now_.metrics.items()}
-    found, before = [], next(iter(evaluations(models, version)[::-1]), None)  # the first: the one that it was promoted on
+    found, before = [], next(iter(evaluations(models.home, version)[::-1]), None)  # the first: the one that it was promoted on
     for metric in dict.fromkeys((PRIMARY[model.task], *(["roc_auc"] if model.task == "binary" else []))):
         was, is_ = (before.report["metrics"].get(metric) if before else None), measured[metric]
         if not was or was["low"] is None or is_["low"] is None: continue

@@ -12,7 +12,7 @@ from ..base.errors import BadReference, NotFound
 from ..base.references import parse_reference
 from ..data.datasets import Datasets
 from .monitors import Check, Monitor
-from ..registry.registry import Models
+from ..registry.model_versions import Models
 from ..runs.execution import Execution
 from ..runs.records import RunRecord, RunRecords
 from ..runs.runs import Runs

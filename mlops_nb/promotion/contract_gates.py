@@ -15,7 +15,7 @@ from ..features.transforms import JoinedTables
 from ..models.training import Model
 from .evidence_plots import Evidence
 from .gates import Case, Finding, failed, gate, inconclusive, passed
-from ..registry.registry import Models
+from ..registry.version_transforms import transform_of
 
 # %% auto #0
 __all__ = ['signature_holds', 'fast_and_small']
@@ -50,7 +50,7 @@ _PREDICTED_ROWS = 200  # one by one, to see how long each takes
 def _milliseconds(case: Case, model: Model) -> list[float]:
     "How long the prediction of single rows takes."
     datasets = Datasets(case.home)
-    transform = Models(case.home).transform_of(case.candidate, model)
+    transform = transform_of(case.home, case.candidate, model)
     tables = JoinedTables(datasets.__getitem__).of(transform)
     rows = next(iter(datasets[model.trained_on[0]].batches())).slice(0, _PREDICTED_ROWS).to_pandas()
     times = []

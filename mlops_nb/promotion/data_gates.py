@@ -25,7 +25,7 @@ from ..features.transforms import JoinedTables
 from ..models.training import Model
 from .evidence_plots import Evidence
 from .gates import Case, Finding, failed, gate, inconclusive, passed
-from ..registry.registry import Models
+from ..registry.version_transforms import transform_of
 from ..runs.records import RunRecords
 
 # %% auto #0
@@ -113,7 +113,7 @@ def _split(case: Case, model: Model) -> tuple[pd.DataFrame, pd.DataFrame] | None
 def _alone(case: Case, model: Model, train_rows: pd.DataFrame) -> LeakageReport:
     "How well each feature predicts without the others."
     rows = train_rows.iloc[:_ALONE_ROWS]
-    transform = Models(case.home).transform_of(case.candidate, model)
+    transform = transform_of(case.home, case.candidate, model)
     tables = JoinedTables(Datasets(case.home).__getitem__).of(transform)
     features = transform(rows.drop(columns=model.target), **tables)
     return find_leaks(features.assign(**{model.target: rows[model.target]}), target=model.target)

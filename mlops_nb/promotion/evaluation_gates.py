@@ -11,7 +11,7 @@ from typing import Literal, NotRequired, TypedDict
 from ..models.evaluation import LOWER_IS_BETTER
 from .evidence_plots import Evidence
 from .gates import Case, Finding, failed, gate, inconclusive, passed
-from ..registry.registry import Evaluation
+from ..registry.evaluations import EvaluationRecord
 
 # %% auto #0
 __all__ = ['Interval', 'Comparison', 'beats_base_rate', 'better_than_champion', 'no_slice_collapses', 'no_slice_worse',
@@ -89,7 +89,7 @@ def better_than_champion(
 _DRAWN_SLICES = 20
 
 def _slices(
-    evaluation: Evaluation,
+    evaluation: EvaluationRecord,
     gain: Literal["over_base_rate", "over_champion"],
     than: str,  # what, for the message
 ) -> Finding:
@@ -106,7 +106,7 @@ def _slices(
         f"worse than {than} on none of {len(gains)} slices; the weakest is {weakest.name}, "
         f"gain {weakest.value:+.4f} on {sizes[weakest.name]} rows", measured=gains[:_DRAWN_SLICES])
 
-def _slice_gains(evaluation: Evaluation, gain: Literal["over_base_rate", "over_champion"]) -> Iterator[Evidence]:
+def _slice_gains(evaluation: EvaluationRecord, gain: Literal["over_base_rate", "over_champion"]) -> Iterator[Evidence]:
     rows: list[_Slice] = evaluation.report["slices"]
     for row in rows:
         interval = row.get(gain)
@@ -129,7 +129,7 @@ def no_slice_worse(case: Case) -> Finding:
     return _slices(case.evaluation, "over_champion", case.champion.ref)
 
 # %% ../../nbs/07_promotion/02_evaluation_gates.ipynb #34e29eb7
-def _bounded(evaluation: Evaluation, bounds: Mapping[str, float]) -> Finding:
+def _bounded(evaluation: EvaluationRecord, bounds: Mapping[str, float]) -> Finding:
     metrics: dict[str, Interval] = evaluation.report["metrics"]
     measured, sentences, beyond = [], [], []
     for name, bound in bounds.items():

@@ -19,7 +19,8 @@ from ..base.display import Markup, Shown
 from ..base.errors import BadParameter, MLOpsError, NotFound
 from ..base.project import Home
 from .evidence_plots import Evidence, evidence_svg
-from ..registry.registry import Evaluation, Models, ModelVersion, evaluations
+from ..registry.evaluations import EvaluationRecord, evaluations
+from ..registry.model_versions import Models, ModelVersion
 
 # %% auto #0
 __all__ = ['Outcome', 'Gate', 'Finding', 'passed', 'failed', 'inconclusive', 'Case', 'build_case', 'gate', 'find_gate',
@@ -67,8 +68,8 @@ class Case:
     "A candidate for an alias, and the evidence there is."
     home: Home
     candidate: ModelVersion
-    champion: ModelVersion | None   # None when no other version holds the alias
-    evaluation: Evaluation | None   # of the candidate, beside this champion
+    champion: ModelVersion | None        # None when no other version holds the alias
+    evaluation: EvaluationRecord | None  # of the candidate, beside this champion
 
 def build_case(
     home: Home,
@@ -80,7 +81,7 @@ def build_case(
     champion = models.get(f"{candidate.name}@{alias}")
     if champion and champion.version == candidate.version: champion = None
     against = champion.version if champion else None
-    usable = (one for one in evaluations(models, candidate) if champion is None or one.champion == against)
+    usable = (one for one in evaluations(home, candidate) if champion is None or one.champion == against)
     return Case(home=home, candidate=candidate, champion=champion, evaluation=next(usable, None))
 
 # %% ../../nbs/07_promotion/01_gates.ipynb #ed0612f4

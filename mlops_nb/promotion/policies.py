@@ -5,135 +5,229 @@
 # %% ../../nbs/07_promotion/06_policies.ipynb #adc1e27a
 from __future__ import annotations
 
-import logging, tomllib
-from dataclasses import dataclass, field
+import logging
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
-from fastcore.basics import patch
+from sqlalchemy.engine import Connection
 
 from ..base import schema as db
-from . import provenance_gates  # noqa: F401 - its gates are there to be named
+from ..base.collections import Collection
 from ..base.core import author, digest, iso, now
-from ..base.display import Shown
-from ..base.errors import BadParameter, Refused
+from ..base.display import Listing, Shown, short_time
+from ..base.errors import BadParameter, BadReference, Refused
+from ..base.project import Home
 from ..base.references import LATEST, check_name, parse_reference
-from .gates import check_options
-from ..registry.registry import Models
-from ..registry.registry import ModelVersion
 from ..base.store import lock
+from .gates import check_options
+from ..registry.audit import Audit
+from ..registry.model_versions import ModelVersion
 
 # %% auto #0
-__all__ = ['ENVIRONMENT', 'PRODUCTION', 'OTHER', 'Policy', 'PolicyVersion']
+__all__ = ['OnMismatch', 'PRODUCTION', 'OTHER', 'Policy', 'PolicyVersion', 'Policies', 'check_environment']
 
 # %% ../../nbs/07_promotion/06_policies.ipynb #a8b8994f
-ENVIRONMENT = "warn", "refuse"
+OnMismatch = Literal["warn", "refuse"]
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy(Shown):
     "What an alias demands of a candidate."
-    gates: dict[str, dict[str, object]] = field(default_factory=dict)  # options by gate, in the order in which they are shown
-    comes_from: str = ""              # the alias that a candidate must have already, such as staging; any version when empty
+    gates: dict[str, dict[str, Any]] = field(default_factory=dict)  # options by gate, in their order
+    comes_from: str = ""              # the alias that a candidate must have already, such as staging; any when empty
     approvals: int = 0                # of how many persons, the candidate's author not among them
     approvers: tuple[str, ...] = ()   # login names of those who may approve; anyone when empty
-    environment: str = "warn"         # or refuse: what happens when a version is loaded where other packages are installed than it was trained with
+    environment: OnMismatch = "warn"  # where other packages are installed than a version was trained with
 
-    def __post_init__(self):
-        if isinstance(self.approvals, bool) or not isinstance(self.approvals, int) or self.approvals < 0: raise BadParameter(f"approvals = {self.approvals!r}: give a number from 0")
-        if odd := [name for name in self.approvers if not isinstance(name, str)]: raise BadParameter(f"approvers: {odd[0]!r} is no login name")
-        if self.environment not in ENVIRONMENT: raise BadParameter(f"environment = {self.environment!r}: one of {', '.join(ENVIRONMENT)}")
-        if self.approvers and self.approvals > len(set(self.approvers)): raise BadParameter(f"approvals = {self.approvals}, but only {len(set(self.approvers))} may approve: {', '.join(self.approvers)}")
-        if self.comes_from: check_name(self.comes_from, "alias")
-        for name, options in self.gates.items():
-            if not isinstance(options, dict): raise BadParameter(f"gate {name}: its options are a table, such as [gates.{name}]")
+    def __post_init__(self) -> None: _check(self)
 
     @property
     def digest(self) -> str: return digest([list(self.gates.items()), self.asdict()])
 
+    def to_toml(self) -> str:
+        "As `from_toml` reads it."
+        return _to_toml(self)
+
     @classmethod
     def from_toml(cls, text: str) -> Policy:
         "Read a policy; raise `BadParameter` for what is none."
-        try: said = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error: raise BadParameter(f"the policy is no TOML: {error}") from error
-        known = {"from", "approvals", "approvers", "environment", "gates"}
-        if odd := said.keys() - known: raise BadParameter(f"a policy has no {', '.join(sorted(odd))}: it has {', '.join(sorted(known))}")
-        if not isinstance(said.get("gates", {}), dict): raise BadParameter("gates: a table for each gate, such as [gates.beats_base_rate]")
-        if not isinstance(said.get("approvers", []), list): raise BadParameter('approvers: a list of login names, such as ["ada", "grace"]')
-        return cls(said.get("gates", {}), said.get("from", ""), said.get("approvals", 0), tuple(said.get("approvers", ())), said.get("environment", "warn"))
+        return cls(**_fields_of(text))
 
-    def to_toml(self) -> str:
-        "As `from_toml` reads it."
-        import tomli_w
-        said = {"from": self.comes_from, "approvals": self.approvals, "approvers": list(self.approvers)}
-        return tomli_w.dumps({key: value for key, value in said.items() if value} | {"environment": self.environment, "gates": self.gates})
+# %% ../../nbs/07_promotion/06_policies.ipynb #f9a5072c
+def _check(policy: Policy) -> None:
+    "Raise `BadParameter` for a policy that cannot be meant."
+    approvals, approvers = policy.approvals, policy.approvers
+    if isinstance(approvals, bool) or not isinstance(approvals, int) or approvals < 0:
+        raise BadParameter(f"approvals = {approvals!r}: give a number from 0")
+    strange = [name for name in approvers if not isinstance(name, str)]
+    if strange: raise BadParameter(f"approvers: {strange[0]!r} is no login name")
+    if policy.environment not in get_args(OnMismatch):
+        raise BadParameter(f"environment = {policy.environment!r}: one of {', '.join(get_args(OnMismatch))}")
+    if approvers and approvals > len(set(approvers)):
+        who = f"only {len(set(approvers))} may approve: {', '.join(approvers)}"
+        raise BadParameter(f"approvals = {approvals}, but {who}")
+    if policy.comes_from: check_name(policy.comes_from, "alias")
+    for name, options in policy.gates.items():
+        if not isinstance(options, dict):
+            raise BadParameter(f"gate {name}: its options are a table, such as [gates.{name}]")
 
 # %% ../../nbs/07_promotion/06_policies.ipynb #d20293c6
-PRODUCTION = Policy(dict.fromkeys(("beats_base_rate", "better_than_champion", "no_slice_collapses", "no_slice_worse", "signature_holds", "feature_parity", "reproducible"), {}))
-OTHER = Policy({"signature_holds": {}})
+def _as_policy(policy: Policy | str) -> Policy:
+    return Policy.from_toml(policy) if isinstance(policy, str) else policy
 
-@dataclass(frozen=True)
+_KEYS = {"from", "approvals", "approvers", "environment", "gates"}
+
+def _fields_of(text: str) -> dict[str, Any]:
+    "The fields of a policy in TOML; raise `BadParameter` for what is none."
+    try: keys = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error: raise BadParameter(f"the policy is no TOML: {error}") from error
+    unknown = keys.keys() - _KEYS
+    if unknown:
+        raise BadParameter(f"a policy has no {', '.join(sorted(unknown))}: it has {', '.join(sorted(_KEYS))}")
+    if not isinstance(keys.get("gates", {}), dict):
+        raise BadParameter("gates: a table for each gate, such as [gates.beats_base_rate]")
+    if not isinstance(keys.get("approvers", []), list):
+        raise BadParameter('approvers: a list of login names, such as ["ada", "grace"]')
+    if "from" in keys: keys["comes_from"] = keys.pop("from")
+    return keys | {"approvers": tuple(keys.get("approvers", ()))}
+
+def _to_toml(policy: Policy) -> str:
+    import tomli_w
+    people = {"from": policy.comes_from, "approvals": policy.approvals, "approvers": list(policy.approvers)}
+    demanded = {key: value for key, value in people.items() if value}
+    return tomli_w.dumps({**demanded, "environment": policy.environment, "gates": policy.gates})
+
+# %% ../../nbs/07_promotion/06_policies.ipynb #80829a8b
+_OF_PRODUCTION = (
+    "beats_base_rate", "better_than_champion", "no_slice_collapses", "no_slice_worse", "signature_holds",
+    "feature_parity", "reproducible")
+PRODUCTION = Policy(gates={name: {} for name in _OF_PRODUCTION})
+OTHER = Policy(gates={"signature_holds": {}})
+
+@dataclass(frozen=True, kw_only=True)
 class PolicyVersion(Shown):
     "A policy, as it was at one time; version 0 is the one that holds when nobody said anything."
-    name: str
+    name: str      # of the model
     alias: str
     version: int
     policy: Policy
-    author: str
+    author: str    # empty for version 0
     created: str
 
     @property
     def digest(self) -> str: return self.policy.digest
 
-# %% ../../nbs/07_promotion/06_policies.ipynb #80829a8b
-@patch
-def policies(self: Models,
-    name: str,
-    alias: str = "production",
-) -> list[PolicyVersion]:  # the oldest first, from version 0
-    "The policies that a model's alias had."
-    rows = self.home.store.rows(sa.select(db.policies).filter_by(name=name, alias=alias).order_by(db.policies.c.version))
-    return [PolicyVersion(name, alias, 0, PRODUCTION if alias == "production" else OTHER, "", ""), *(PolicyVersion(name, alias, row["version"], Policy.from_toml(row["body"]), row["author"], row["created"]) for row in rows)]
+    def summary(self) -> dict[str, object]:
+        return {
+            "model": self.name, "alias": self.alias, "version": self.version, "gates": list(self.policy.gates),
+            "from": self.policy.comes_from, "approvals": self.policy.approvals, "by": self.author,
+            "set": short_time(self.created)}
 
-@patch
-def policy(self: Models,
-    name: str,
-    alias: str = "production",
-) -> PolicyVersion:
-    "The policy that holds."
-    return self.policies(name, alias)[-1]
+def _unset(name: str, alias: str) -> PolicyVersion:
+    policy = PRODUCTION if alias == "production" else OTHER
+    return PolicyVersion(name=name, alias=alias, version=0, policy=policy, author="", created="")
 
-@patch
-def set_policy(self: Models,
-    name: str,             # of a model, registered or yet to come
-    policy: Policy|str,    # or TOML
-    alias: str = "production",
-    comment: str = "",     # why
-) -> PolicyVersion:
-    "Let a policy hold from now on, as an event; raise `BadParameter` for gates or options that there are not."
-    check_name(name, "model"), check_name(alias, "alias")
-    if alias == LATEST: raise Refused("latest is always the newest version: no policy can hold for it")
-    policy = Policy.from_toml(policy) if isinstance(policy, str) else policy
-    for gate, options in policy.gates.items(): check_options(gate, options, root=str(self.home.root))
-    if policy.comes_from == alias: raise BadParameter(f"from = {alias!r}: a candidate cannot come from the alias that it is to get")
-    with self.audit.writing() as connection:
-        lock(connection, f"policies/{name}/{alias}")
-        last = connection.execute(sa.select(db.policies.c.version, db.policies.c.digest).filter_by(name=name, alias=alias).order_by(db.policies.c.version.desc()).limit(1)).first()
-        if not last or last.digest != policy.digest:
-            version = last.version + 1 if last else 1
-            connection.execute(sa.insert(db.policies), dict(name=name, alias=alias, version=version, digest=policy.digest, body=policy.to_toml(), author=author(), created=iso(now())))
-            self.audit.append(connection, "policy", name, alias=alias, version=version, policy=policy.to_toml(), digest=policy.digest, comment=comment)
-    return self.policy(name, alias)
+# %% ../../nbs/07_promotion/06_policies.ipynb #0625dab6
+def _set_policy(home: Home, policy: PolicyVersion, comment: str) -> PolicyVersion:
+    "Let a policy hold from now on, as an event."
+    _check_settable(home, policy)
+    _record(home, policy, comment)
+    return Policies(home).holding(policy.name, policy.alias)
+
+def _record(home: Home, policy: PolicyVersion, comment: str) -> None:
+    "Write the row and its event, unless the same policy holds already."
+    key, audit = {"name": policy.name, "alias": policy.alias}, Audit(home)
+    with audit.writing() as connection:
+        lock(connection, f"policies/{policy.name}/{policy.alias}")
+        version, held_digest = _newest(connection, key)
+        if held_digest == policy.digest: return
+        version, body = version + 1, policy.policy.to_toml()
+        row = key | dict(version=version, digest=policy.digest, body=body, author=author(), created=iso(now()))
+        connection.execute(sa.insert(db.policies), row)
+        detail = dict(alias=policy.alias, version=version, policy=body, digest=policy.digest, comment=comment)
+        audit.append(connection, "policy", policy.name, **detail)
+
+def _newest(connection: Connection, key: Mapping[str, str]) -> tuple[int, str]:  # number and digest
+    columns = db.policies.c
+    query = sa.select(columns.version, columns.digest).filter_by(**key).order_by(columns.version.desc()).limit(1)
+    row = connection.execute(query).first()
+    return (row.version, row.digest) if row else (0, "")
+
+def _check_settable(home: Home, policy: PolicyVersion) -> None:
+    "Raise an error for a policy that could never be asked."
+    check_name(policy.name, "model")
+    check_name(policy.alias, "alias")
+    if policy.alias == LATEST: raise Refused("latest is always the newest version: no policy can hold for it")
+    for name, options in policy.policy.gates.items(): check_options(name, options, root=str(home.root))
+    if policy.policy.comes_from == policy.alias:
+        raise BadParameter(f"from = {policy.alias!r}: a candidate cannot come from the alias that it is to get")
+
+# %% ../../nbs/07_promotion/06_policies.ipynb #0eba047f
+def _read(home: Home, **key: str) -> list[PolicyVersion]:
+    "The policies that were set, by name, alias and number."
+    columns = db.policies.c
+    query = sa.select(db.policies).filter_by(**key).order_by(columns.name, columns.alias, columns.version)
+    return [
+        PolicyVersion(
+            policy=Policy.from_toml(row["body"]),
+            **{name: row[name] for name in ("name", "alias", "version", "author", "created")})
+        for row in home.store.rows(query)]
+
+# %% ../../nbs/07_promotion/06_policies.ipynb #5a5bacfd
+class Policies(Collection[PolicyVersion]):
+    "The policies of a workspace."
+    _example = "name = late-arrival and alias = production"
+
+    def __init__(self, home: Home) -> None: self.home = home
+
+    def __getitem__(self, reference: str) -> PolicyVersion:
+        "The policy that holds for `model@alias`; for production when no alias is written."
+        wanted = parse_reference(reference)
+        if wanted.version: raise BadReference(f"{reference}: a policy is an alias's: write {wanted.name}@production")
+        return self.holding(wanted.name, wanted.alias or "production")
+
+    def holding(self, name: str, alias: str = "production") -> PolicyVersion:
+        "The policy that holds for a model's alias."
+        return self.history(name, alias)[-1]
+
+    def history(self, name: str, alias: str = "production") -> Listing[PolicyVersion]:
+        "The policies that a model's alias had, the oldest first, from version 0."
+        return Listing([_unset(name, alias), *_read(self.home, name=name, alias=alias)])
+
+    def list(self, name: str | None = None) -> Listing[PolicyVersion]:
+        "The policies that somebody set and that hold; all that were ever set for one model."
+        if name is not None: return Listing(_read(self.home, name=check_name(name, "model")))
+        return Listing({(version.name, version.alias): version for version in self._everything()}.values())
+
+    def _everything(self) -> Listing[PolicyVersion]: return Listing(_read(self.home))
+
+    def set(self,
+        name: str,             # of a model, registered or yet to come
+        policy: Policy | str,  # or TOML
+        *,
+        alias: str = "production",
+        comment: str = "",     # why
+    ) -> PolicyVersion:
+        "Let a policy hold from now on, as an event; raise `BadParameter` for gates or options that there are not."
+        return _set_policy(self.home, replace(_unset(name, alias), policy=_as_policy(policy)), comment)
 
 # %% ../../nbs/07_promotion/06_policies.ipynb #5f939fe7
 _log = logging.getLogger(__name__)
 
-@patch
-def check_environment(self: Models,
+def check_environment(
+    home: Home,
     version: ModelVersion,
+    *,
     alias: str = "",  # that it was asked for by; the policy of production when empty
 ) -> None:
     "Compare what is installed here with the lock of a version; warn, or raise `Refused`, as the policy says."
-    other = version.other_here()
-    if not other: return
-    said = f"{version.ref} was trained with {', '.join(f'{name} {was} (here: {here})' for name, (was, here) in other.items())}"
-    if self.policy(version.name, alias or "production").policy.environment == "refuse": raise Refused(f"{said}, and the policy of {version.name}@{alias or 'production'} refuses to load it elsewhere: install those versions, or train a new one here")
-    _log.warning("%s: its predictions may differ from what was evaluated", said)
+    mismatches = version.package_mismatches()
+    if not mismatches: return
+    packages = ", ".join(f"{name} {trained} (here: {here})" for name, (trained, here) in mismatches.items())
+    message, asked = f"{version.ref} was trained with {packages}", f"{version.name}@{alias or 'production'}"
+    if Policies(home).holding(version.name, alias or "production").policy.environment == "refuse":
+        how = "install those versions, or train a new one here"
+        raise Refused(f"{message}, and the policy of {asked} refuses to load it elsewhere: {how}")
+    _log.warning("%s: its predictions may differ from what was evaluated", message)

@@ -5,264 +5,159 @@
 # %% ../../nbs/07_promotion/12_promotion.ipynb #f92bf03c
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 import sqlalchemy as sa
-from fastcore.basics import patch
+from sqlalchemy.engine import Connection
 
 from ..base import schema as db
-from ..registry.audit import MOVES, Event
-from ..base.core import author, iso, now
-from ..base.display import Shown
-from ..base.errors import BadParameter, NotFound, Refused
+from ..base.core import iso, now
+from ..base.display import Listing
+from ..base.errors import BadParameter, Refused
+from ..base.project import Home
 from ..base.references import LATEST, check_name
-from .gates import Finding, build_case, run_gates
-from ..registry.registry import Models
-from .policies import PolicyVersion
-from ..registry.registry import ModelVersion, evaluations
-from ..base.store import lock
+from .alias_history import alias_event_at, history
+from .aliases import lock_alias, move_alias, rollback
+from .approvals import approve, reject
+from .decisions import Decision, RefusedByGates, approvals_finding, decide
+from .policies import Policies
+from .schedules import schedule, scheduled
+from ..registry.audit import Audit, Event
+from ..registry.model_versions import Models, ModelVersion
 
 # %% auto #0
-__all__ = ['Decision', 'RefusedByGates', 'card_of']
+__all__ = ['promote', 'promote_due', 'Promotions']
 
 # %% ../../nbs/07_promotion/12_promotion.ipynb #0e121158
-def _of_alias(self: Models, name: str, alias: str|None, actions: tuple[str, ...] = ()) -> list[Event]:
-    return [event for event in self.audit.list(name, actions) if "alias" in event.detail and alias in (None, event.detail["alias"])]
-
-@patch
-def history(self: Models,
-    name: str,
-    alias: str|None = None,  # all when not given
-) -> list[Event]:            # policies, approvals, promotions, refusals and rollbacks, in their order
-    "What was tried with a model's aliases; who, when, why."
-    return _of_alias(self, name, alias)
-
-@patch
-def placed(self: Models,
-    name: str,
-    alias: str,
-    moment: datetime|None = None,  # timezone-aware; now when not given
-) -> Event|None:                   # its detail has `to`, the version, and the gates that were its evidence
-    "The event that put the version there that an alias pointed to at a moment."
-    moves = [event for event in _of_alias(self, name, alias, MOVES) if moment is None or event.time <= iso(moment)]
-    return moves[-1] if moves else None
-
-def _stack(events: list[Event]) -> list[int]:
-    "The versions that an alias could go back through, the present one last."
-    stack = []
-    for event in events:
-        if event.action == "rollback": stack.pop()
-        else: stack.append(event.detail["to"])
-    return stack
+def _check_unchanged(home: Home, connection: Connection, candidate: ModelVersion, decision: Decision) -> None:
+    "Raise `Refused` when the policy or somebody's word has changed since a decision."
+    name, alias = candidate.name, decision.alias
+    newest = sa.select(sa.func.max(db.policies.c.version)).filter_by(name=name, alias=alias)
+    if (connection.execute(newest).scalar() or 0) != decision.policy:
+        how = "promote again to ask those that hold now"
+        raise Refused(f"the policy of {name}@{alias} was changed while the gates were asked: {how}")
+    words = approvals_finding(home, candidate, Policies(home).holding(name, alias))
+    if words and words.outcome != "pass":
+        who = f"mlops-nb model history {name} says by whom"
+        raise Refused(f"{candidate.ref} was rejected for {alias} while the gates were asked: {who}")
 
 # %% ../../nbs/07_promotion/12_promotion.ipynb #1be5c743
-@patch
-def approve(self: Models,
-    reference: str,             # of the candidate
-    to: str = "production",
-    comment: str = "",
-) -> Event:
-    "Approve a candidate for an alias; raise `Refused` for its author, and for who may not by the policy."
-    return _say(self, "approve", reference, to, comment)
-
-@patch
-def reject(self: Models,
-    reference: str,
-    to: str = "production",
-    comment: str = "",  # why, which the author wants to know
-) -> Event:
-    "Reject a candidate for an alias: it is not promoted before the one who rejected approves it."
-    if not comment.strip(): raise BadParameter("a rejection needs a comment: say what has to change")
-    return _say(self, "reject", reference, to, comment)
-
-def _say(self: Models, action: str, reference: str, to: str, comment: str) -> Event:
-    candidate, held = self[reference], self.policy(self[reference].name, check_name(to, "alias"))
-    if action == "approve" and author() in self.authors(candidate): raise Refused(f"{author()} made {candidate.ref}: somebody else has to approve it")
-    if held.policy.approvers and author() not in held.policy.approvers: raise Refused(f"{author()} has no say in {candidate.name}@{to}: by its policy {', '.join(held.policy.approvers)} have")
-    with self.audit.writing() as connection: return self.audit.append(connection, action, candidate.ref, alias=to, package=candidate.package, policy=held.digest, comment=comment)
-
-@patch
-def authors(self: Models,
-    version: ModelVersion,
-) -> set[str]:
-    "Who made a version: whoever registered it, and whoever ran its training."
-    return {version.author} | {row["author"] for row in self.home.store.rows(sa.select(db.runs.c.author).filter_by(id=version.run_id))}
-
-@patch
-def verdicts(self: Models,
+def _record(
+    home: Home,
+    decision: Decision,
+    *,
     candidate: ModelVersion,
-    alias: str,
-    held: PolicyVersion,
-) -> dict[str, Event]:  # by person, the last word of each
-    "What has been said about a candidate under a policy."
-    said = _of_alias(self, candidate.name, alias, ("approve", "reject"))
-    return {event.actor: event for event in said if event.subject == candidate.ref and event.detail["package"] == candidate.package and event.detail["policy"] == held.digest}
+    before: ModelVersion | None,  # the holder of the alias when it was decided
+    override: str,                # the reason why the policy is not followed; empty when it is
+) -> None:
+    "Move the alias if it may be moved, and write what was decided."
+    alias, audit = decision.alias, Audit(home)
+    action: Literal["override", "promote", "refuse"] = "promote" if decision.promoted else "refuse"
+    if override: action = "override"
+    expected = before.version if before else None
+    held = Policies(home).history(candidate.name, alias)[decision.policy]
+    detail = {
+        "alias": alias, "from": expected, "to": candidate.version, "reason": override or decision.reason,
+        "comment": decision.comment, "policy": held.digest,
+        "gates": [finding.asdict() for finding in decision.findings]}
+    with audit.writing() as connection:
+        lock_alias(connection, candidate.name, alias)
+        if action == "promote": _check_unchanged(home, connection, candidate, decision)
+        if action != "refuse": move_alias(connection, candidate, alias, expected=expected)
+        audit.append(connection, action, candidate.ref, **detail)
 
 # %% ../../nbs/07_promotion/12_promotion.ipynb #dbcdec4b
-@dataclass(frozen=True)
-class Decision(Shown):
-    "What came of a candidate for an alias."
-    candidate: str              # reference
-    alias: str
-    champion: str|None          # reference of the version that held the alias
-    promoted: bool
-    findings: tuple[Finding, ...]
-    reason: str                 # one sentence
-    comment: str = ""
-    policy: int = 0             # version of the policy that was asked
-
-class RefusedByGates(Refused):
-    "A candidate that a gate did not pass; `decision` has the findings."
-    def __init__(self, decision: Decision): self.decision = decision; super().__init__(f"{decision.candidate} is not promoted to {decision.alias}: {decision.reason}")
-
-def _finding(gate: str, outcome, message: str, figures) -> Finding: return Finding(gate=gate, outcome=outcome, message=message, figures=figures)
-
-def _people(self: Models, candidate: ModelVersion, alias: str, held: PolicyVersion) -> list[Finding]:
-    found, policy = [], held.policy
-    if policy.comes_from: found.append(_finding("path", "pass" if policy.comes_from in candidate.aliases else "fail", f"{candidate.ref} is {policy.comes_from}" if policy.comes_from in candidate.aliases else f"{candidate.ref} is not {policy.comes_from}: promote it to {policy.comes_from} first", {"aliases": list(candidate.aliases)}))
-    said = self.verdicts(candidate, alias, held)
-    against = [event for event in said.values() if event.action == "reject"]
-    makers = self.authors(candidate)
-    names = sorted(name for name, event in said.items() if event.action == "approve" and name not in makers)
-    figures = {"approvals": names, "rejections": {event.actor: event.detail["comment"] for event in against}}
-    if against: found.append(_finding("approvals", "fail", "; ".join(f"{event.actor} rejected it: {event.detail['comment']}" for event in against), figures))
-    elif policy.approvals:
-        who = f" by {', '.join(policy.approvers)}" if policy.approvers else ""
-        found.append(_finding("approvals", "pass" if len(names) >= policy.approvals else "fail", f"{len(names)} of {policy.approvals} approvals" + (f", by {', '.join(names)}" if names else "") + ("" if len(names) >= policy.approvals else f": mlops-nb model approve {candidate.ref} --to {alias} needs one more{who}"), figures))
-    return found
-
-@patch
-def decide(self: Models,
-    candidate: ModelVersion,
-    alias: str,
-    dear: bool = True,  # also the gates that take long
-) -> Decision:  # `promoted` says whether it may be; nothing has moved
-    "Ask what the policy demands."
-    held, case = self.policy(candidate.name, alias), build_case(self.home, candidate, alias)
-    people = _people(self, candidate, alias, held)
-    findings = (*people, *run_gates(held.policy.gates, case, expensive=dear and all(finding.outcome == "pass" for finding in people)))
-    against = [finding for finding in findings if finding.outcome != "pass" and finding.outcome != "not run"]
-    skipped = ", ".join(finding.gate for finding in findings if finding.outcome == "not run")
-    reason = "; ".join(f"{finding.gate} {'failed' if finding.outcome == 'fail' else 'inconclusive'}: {finding.message}" for finding in against) or (f"{skipped} was not asked" if skipped else "nothing is demanded" if not findings else "its one gate passed" if len(findings) == 1 else f"all {len(findings)} gates passed")
-    return Decision(candidate.ref, alias, case.champion.ref if case.champion else None, all(finding.outcome == "pass" for finding in findings), findings, reason, policy=held.version)
-
-# %% ../../nbs/07_promotion/12_promotion.ipynb #914b7432
-@patch
-def promote(self: Models,
-    reference: str,             # `late-arrival@7`
+def promote(
+    home: Home,
+    reference: str,               # `late-arrival@7`
+    *,
     to: str = "production",
     comment: str = "",
-    override: str = "",         # in an emergency: the reason why the policy is not followed
-    at: datetime|None = None,   # timezone-aware: not now, but then, see `promote_due`
+    override: str = "",           # in an emergency: the reason why the policy is not followed
+    at: datetime | None = None,   # timezone-aware: not now, but then, see `promote_due`
 ) -> Decision:
-    "Move an alias to a version when its policy allows it; raise `RefusedByGates`, or `Refused` when somebody moved the alias or changed its policy meanwhile."
+    "Move an alias by policy; raise `RefusedByGates`, or `Refused` when alias or policy were changed meanwhile."
     check_name(to, "alias")
     if to == LATEST: raise Refused("latest is always the newest version: promote to another alias")
-    candidate = self[reference]
-    before = self.get(f"{candidate.name}@{to}")
-    if at is not None: return self._schedule(candidate, before, to, comment, override, at)
-    if before and before.version == candidate.version: return Decision(candidate.ref, to, before.ref, True, (), f"it is {to} already", comment)
-    decision = replace(self.decide(candidate, to, dear=not override.strip()), comment=comment)
-    action = "override" if override.strip() else "promote" if decision.promoted else "refuse"
-    held = self.policies(candidate.name, to)[decision.policy]
-    detail = {"alias": to, "from": before.version if before else None, "to": candidate.version, "reason": override.strip() if action == "override" else decision.reason, "comment": comment, "policy": held.digest, "gates": [finding.asdict() for finding in decision.findings]}
-    with self.audit.writing() as connection:
-        lock(connection, f"aliases/{candidate.name}/{to}")
-        if action != "refuse":
-            if action == "promote": self._still(connection, candidate, to, decision)
-            _move(connection, candidate, to, before.version if before else None)
-        self.audit.append(connection, action, candidate.ref, **detail)
-    if action == "override": return replace(decision, promoted=True, reason=f"past the gates, because {override.strip()}")
-    if action == "refuse": raise RefusedByGates(decision)
+    models, override = Models(home), override.strip()
+    candidate = models[reference]
+    before = models.get(f"{candidate.name}@{to}")
+    undecided = Decision(
+        candidate=candidate.ref, alias=to, champion=before.ref if before else None, promoted=False, reason="",
+        comment=comment)
+    if at is not None:
+        if override: raise BadParameter("an emergency does not wait: give override or a time, not both")
+        schedule(home, candidate, to, at=at, comment=comment)
+        return replace(undecided, reason=f"it is decided at {iso(at)[:16]} UTC")
+    if before and before.version == candidate.version:
+        return replace(undecided, promoted=True, reason=f"it is {to} already")
+    decision = replace(decide(home, candidate, to, expensive=not override), comment=comment)
+    _record(home, decision, candidate=candidate, before=before, override=override)
+    if override: return replace(decision, promoted=True, reason=f"past the gates, because {override}")
+    if not decision.promoted: raise RefusedByGates(decision)
     return decision
 
-@patch
-def _still(self: Models, connection: sa.Connection, candidate: ModelVersion, alias: str, decision: Decision) -> None:
-    "Raise `Refused` when the policy or somebody's word has changed since a decision."
-    latest = connection.execute(sa.select(sa.func.max(db.policies.c.version)).filter_by(name=candidate.name, alias=alias)).scalar() or 0
-    if latest != decision.policy: raise Refused(f"the policy of {candidate.name}@{alias} was changed while the gates were asked: promote again to ask those that hold now")
-    if any(finding.outcome != "pass" for finding in _people(self, candidate, alias, self.policy(candidate.name, alias)) if finding.gate == "approvals"): raise Refused(f"{candidate.ref} was rejected for {alias} while the gates were asked: mlops-nb model history {candidate.name} says by whom")
-
-def _move(connection: sa.Connection, version: ModelVersion, alias: str, expected: int|None) -> None:
-    "Compare and set; raise `Refused` when the alias is no longer what it was, or the version is gone."
-    name = version.name
-    lock(connection, f"models/{name}")  # with who deletes
-    there = connection.execute(sa.select(db.aliases.c.version).filter_by(name=name, alias=alias)).scalar()
-    if there != expected: raise Refused(f"{name}@{alias} was moved to version {there} by somebody else meanwhile: look at it, then promote again if it still should be")
-    if connection.execute(sa.select(db.model_versions.c.deleted).filter_by(name=name, version=version.version)).scalar(): raise Refused(f"{version.ref} was deleted meanwhile")
-    if expected is None: connection.execute(sa.insert(db.aliases), dict(name=name, alias=alias, version=version.version, moved=iso(now())))
-    else: connection.execute(sa.update(db.aliases).filter_by(name=name, alias=alias).values(version=version.version, moved=iso(now())))
+# %% ../../nbs/07_promotion/12_promotion.ipynb #914b7432
+def promote_due(
+    home: Home,
+) -> Listing[Decision]:
+    "Decide the promotions whose time has come."
+    decisions: list[Decision] = []
+    for event in scheduled(home):
+        if event.detail["at"] > iso(now()): continue
+        comment = f"asked for by {event.actor} at {event.time[:16]}"
+        if event.detail["comment"]: comment += f": {event.detail['comment']}"
+        try: decisions.append(promote(home, event.subject, to=event.detail["alias"], comment=comment))
+        except RefusedByGates as refusal: decisions.append(refusal.decision)
+    return Listing(decisions)
 
 # %% ../../nbs/07_promotion/12_promotion.ipynb #616faec2
-@patch
-def _schedule(self: Models, candidate: ModelVersion, before: ModelVersion|None, to: str, comment: str, override: str, at: datetime) -> Decision:
-    if override: raise BadParameter("an emergency does not wait: give override or a time, not both")
-    if at.tzinfo is None: raise BadParameter(f"at={at:%Y-%m-%dT%H:%M}: name the time zone, such as 2013-05-01T06:00+00:00")
-    if at <= now(): raise BadParameter(f"at={iso(at)[:16]} is past: leave it out to promote now")
-    with self.audit.writing() as connection: self.audit.append(connection, "schedule", candidate.ref, alias=to, at=iso(at), comment=comment)
-    return Decision(candidate.ref, to, before.ref if before else None, False, (), f"it is decided at {iso(at)[:16]} UTC", comment)
+class Promotions:
+    "Deciding on candidates, moving aliases and asking how they were moved."
 
-@patch
-def scheduled(self: Models,
-    name: str|None = None,  # of one model; of all when not given
-) -> list[Event]:
-    "Promotions that were asked for ahead and are not decided yet; of several for an alias, the last one counts."
-    waiting = {}
-    for event in self.audit.list(name, ("schedule", *MOVES, "refuse")):
-        key = event.model, event.detail["alias"]
-        if event.action == "schedule": waiting[key] = event
-        elif key in waiting and (event.detail["to"] == _number(waiting[key].subject) or event.action == "rollback"): del waiting[key]  # decided; or somebody went back, and would not go forward by a clock
-    return list(waiting.values())
+    def __init__(self, home: Home) -> None: self.home = home
 
-def _number(reference: str) -> int: return int(reference.rpartition("@")[2])
+    def decide(self, reference: str, to: str = "production", *, expensive: bool = True) -> Decision:
+        "Ask what the policy demands; nothing is moved."
+        return decide(self.home, Models(self.home)[reference], check_name(to, "alias"), expensive=expensive)
 
-@patch
-def promote_due(self: Models) -> list[Decision]:
-    "Decide the promotions whose time has come."
-    made = []
-    for event in self.scheduled():
-        if event.detail["at"] > iso(now()): continue
-        try: made.append(self.promote(event.subject, event.detail["alias"], f"asked for by {event.actor} at {event.time[:16]}" + (f": {event.detail['comment']}" if event.detail["comment"] else "")))
-        except RefusedByGates as refusal: made.append(refusal.decision)
-    return made
+    def promote(self,
+        reference: str,              # `late-arrival@7`
+        *,
+        to: str = "production",
+        comment: str = "",
+        override: str = "",          # in an emergency: the reason why the policy is not followed
+        at: datetime | None = None,  # timezone-aware: not now, but then, see `promote_due`
+    ) -> Decision:
+        "Move an alias by policy; raise `RefusedByGates`, or `Refused` when alias or policy were changed meanwhile."
+        return promote(self.home, reference, to=to, comment=comment, override=override, at=at)
 
-# %% ../../nbs/07_promotion/12_promotion.ipynb #75d78740
-@patch
-def rollback(self: Models,
-    name: str,
-    alias: str = "production",
-    comment: str = "",
-) -> ModelVersion:  # that the alias points to now
-    "Move an alias back to where it pointed before; raise `NotFound` when there is no before."
-    current = self[f"{name}@{alias}"]
-    with self.audit.writing() as connection:
-        lock(connection, f"aliases/{name}/{alias}")
-        stack = _stack(_of_alias(self, name, alias, MOVES))
-        if len(stack) < 2: raise NotFound(f"{name}@{alias} never pointed to another version than {current.version}: there is nothing to roll back to")
-        before = self[f"{name}@{stack[-2]}"]
-        _move(connection, before, alias, current.version)
-        self.audit.append(connection, "rollback", before.ref, **{"alias": alias, "from": current.version, "to": before.version, "comment": comment})
-    return self[before.ref]
+    def promote_due(self) -> Listing[Decision]:
+        "Decide the promotions whose time has come."
+        return promote_due(self.home)
 
-# %% ../../nbs/07_promotion/12_promotion.ipynb #533c8a14
-def card_of(
-    models: Models,
-    reference: str,
-) -> str:  # Markdown
-    "A version's model card (Mitchell et al. 2019)."
-    version, said = models[reference], models.card(reference)
-    model, found = version.load(), evaluations(models, version)
-    parts = [f"# {version.ref}", f"{said['description'] or 'Nobody has said what it is for.'}", f"*{version.task}, registered by {version.author} on {version.created[:10]}" + (f", {', '.join(version.aliases)}" if version.aliases else "") + "*"]
-    parts += [f"## {name.replace('_', ' ').capitalize()}\n\n{text}" for name, text in said.items() if name != "description"]
-    def seen(domain: dict) -> str: return f"{domain['low']} to {domain['high']}" if "low" in domain else ", ".join(domain.get("categories", ()))[:80]
-    rows = [f"| {name} | {kind} | {seen(model.domain.get(name, {}))} |" for name, kind in model.signature.items()]
-    parts.append("## Takes\n\n| column | type | seen in training |\n|---|---|---|\n" + "\n".join(rows))
-    parts.append(f"## Trained on\n\n{', '.join(version.trained_on) or 'no recorded dataset'}, by run {version.run_id}, with {', '.join(f'{key}={value}' for key, value in model.params.items() if not isinstance(value, list))}")
-    if found:
-        metrics = "\n".join(f"| {name} | {one['value']:.4g} | {one['low']:.4g} to {one['high']:.4g} |" for name, one in found[0].report["metrics"].items() if one["value"] is not None and one["low"] is not None)
-        slices = "\n".join(f"| {row['slice']} | {row['n']:,} | {row['score']:.4g} |" for row in found[0].report["slices"])
-        parts.append(f"## Evaluated on {found[0].dataset}\n\n| metric | value | 95 % interval |\n|---|---|---|\n{metrics}" + (f"\n\n| slice | rows | {found[0].report['slices'][0]['metric']} |\n|---|---|---|\n{slices}" if slices else ""))
-    importance = model.importance().head(10)
-    parts.append("## Goes by\n\n" + "\n".join(f"- {name}: {share:.0%}" for name, share in importance.items()))
-    return "\n\n".join(parts) + "\n"
+    def scheduled(self, name: str | None = None) -> Listing[Event]:
+        "Promotions that were asked for ahead and are not decided yet, of one model or all."
+        return scheduled(self.home, name)
+
+    def rollback(self, name: str, alias: str = "production", *, comment: str = "") -> ModelVersion:
+        "Move an alias back to where it pointed before; raise `NotFound` when there is no before."
+        return rollback(self.home, name, alias, comment=comment)
+
+    def approve(self, reference: str, *, to: str = "production", comment: str = "") -> Event:
+        "Approve a candidate for an alias; raise `Refused` for its author, and for who may not by the policy."
+        return approve(self.home, reference, to=to, comment=comment)
+
+    def reject(self, reference: str, *, to: str = "production", comment: str = "") -> Event:
+        "Reject a candidate for an alias: it is not promoted before the one who rejected approves it."
+        return reject(self.home, reference, to=to, comment=comment)
+
+    def history(self, name: str, alias: str | None = None) -> Listing[Event]:
+        "What was tried with a model's aliases, or one of them; who, when, why."
+        return history(self.home, name, alias)
+
+    def alias_event_at(self, name: str, alias: str = "production", moment: datetime | None = None) -> Event | None:
+        "The event that put the version there that an alias pointed to at a moment; now when it is not given."
+        return alias_event_at(self.home, name, alias, moment)

@@ -15,7 +15,8 @@ from ..base.errors import RunFailed
 from ..base.project import committed
 from .evidence_plots import Evidence
 from .gates import Case, Finding, failed, gate, inconclusive, passed
-from ..registry.registry import Models
+from ..registry.registration import read_card
+from ..registry.reproduction import latest_reproduction, reproduce
 from ..runs.records import RunRecord, RunRecords
 
 # %% auto #0
@@ -114,7 +115,7 @@ def card_complete(
 ) -> Finding:
     "Somebody has said what the model is for, where it fails, and who answers for it."
     name = case.candidate.name
-    written = Models(case.home).card(name)
+    written = read_card(case.home, name)
     missing = [section for section in sections if not written.get(section, "").strip()]
     measured = [Evidence(name="sections that nobody wrote", value=len(missing), limit=0)]
     if missing:
@@ -127,10 +128,9 @@ def card_complete(
 @gate(expensive=True)
 def reproducible(case: Case) -> Finding:
     "Executed again from its record, the training run makes every output again, equal to the byte."
-    models = Models(case.home)
-    reproduction = models.reproduction(case.candidate)
+    reproduction = latest_reproduction(case.home, case.candidate)
     if reproduction is None or not reproduction.same:
-        try: reproduction = models.reproduce(case.candidate.ref)
+        try: reproduction = reproduce(case.home, case.candidate.ref)
         except RunFailed as error: return failed(f"the repeated run failed: {error}")
     different = sum(before != after for before, after in reproduction.outputs.values())
     measured = [Evidence(name="outputs that differ", value=different, limit=0)]

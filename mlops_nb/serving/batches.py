@@ -21,7 +21,8 @@ from ..data.datasets import Datasets
 from ..features.transforms import JoinedTables
 from ..base.project import Home
 from ..data.profiles import Profile, profile
-from ..registry.registry import Models
+from ..registry.model_versions import Models
+from ..registry.version_transforms import transform_of
 from ..runs.run import Run
 
 # %% auto #0
@@ -40,7 +41,7 @@ class Scorer:
         self.version = models[reference] if run is None else run.use(models[reference])
         models.check_environment(self.version, parse_reference(reference).alias or "")
         self.model = self.version.load()
-        self._transform = models.transform_of(self.version, self.model)
+        self._transform = transform_of(models.home, self.version, self.model)
         self._tables = JoinedTables(run.use if run else datasets.__getitem__)
 
     def predict(self,

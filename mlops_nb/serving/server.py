@@ -20,7 +20,7 @@ from starlette.routing import Route
 from ..base.errors import BadParameter, MLOpsError, NotFound, SignatureMismatch
 from ..base.references import check_name
 from ..base.project import Home
-from ..registry.registry import Models
+from ..registry.model_versions import Models
 from .batches import Scorer
 
 # %% auto #0
