@@ -10,7 +10,9 @@ from sklearn.datasets import load_breast_cancer
 
 from mlops_nb.data.expectations import ColumnRule, Expectations
 from mlops_nb.features.transforms import identity
-from mlops_nb.promotion.gates import ask, build_case, evidence, evidence_svg
+from mlops_nb.runs.fork_messages import ask
+from mlops_nb.promotion.gates import build_case, evidence
+from mlops_nb.promotion.evidence_plots import evidence_svg
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.runs.run import begin_run
 from mlops_nb.models.packages import pack
@@ -174,7 +176,7 @@ def test_pickle_is_read_only_when_the_version_is_trusted(ws):
 
 def test_gate_that_raises_or_measures_nonsense_closes_and_the_trail_can_hold_it(ws, model):
     from mlops_nb.promotion.gates import gate
-    from mlops_nb.promotion.promotion import RefusedByGates
+    from mlops_nb.promotion.decisions import RefusedByGates
     reference = model(begin_run(ws.home, "here"))
 
     @gate

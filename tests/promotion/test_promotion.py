@@ -23,7 +23,7 @@ from mlops_nb.features.transforms import identity, load_transform
 from mlops_nb.base.project import Home
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.registry.model_versions import Models
-from mlops_nb.promotion.promotion import RefusedByGates
+from mlops_nb.promotion.decisions import RefusedByGates
 from mlops_nb.runs.run import begin_run
 from mlops_nb.base.store import Store
 from mlops_nb.models.packages import pack

@@ -122,7 +122,7 @@ def model_promote(
     as_json: Json = False,
 ) -> None:
     "Move an alias to a version, when its policy allows it."
-    from mlops_nb.promotion.promotion import RefusedByGates
+    from mlops_nb.promotion.decisions import RefusedByGates
     try: decision = Workspace().models.promote(reference, to, comment, override, _moment(at, "--at"))
     except RefusedByGates as refusal: _findings(refusal.decision, as_json); raise
     _findings(decision, as_json)
