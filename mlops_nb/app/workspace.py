@@ -149,7 +149,7 @@ class Workspace(Home):
         rows: pd.DataFrame,
     ) -> pd.DataFrame:
         "The rows with their predictions; see `scoring.score`."
-        from mlops_nb.serving.batches import score
+        from mlops_nb.serving.scorer import score
         return score(self, reference, rows)
 
     def promotion_panel(self, name: str, alias: str = "production") -> PromotionPanel:
@@ -170,7 +170,7 @@ class Workspace(Home):
     def serve(self, *names: str, host: str = "127.0.0.1", port: int = 8080, key: str|None = None) -> None:
         "Serve models over REST until interrupted; see `serving.serve`."
         from mlops_nb.serving.server import serve
-        serve(self, list(names), host, port, key)
+        serve(self, list(names), host=host, port=port, key=key)
 
     def _repr_html_(self) -> str:
         counts = {"datasets": len(self.datasets.list()), "models": len(self.models.list()), "runs": len(self.runs.search())}

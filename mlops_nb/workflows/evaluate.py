@@ -13,7 +13,7 @@ from ..data.splits import holdout_mask
 from ..models.evaluation import CONFIDENCE, calibration, compare, evaluate
 from ..registry.registry import ModelVersion
 from ..runs.run import Run
-from ..serving.batches import Scorer
+from ..serving.scorer import Scorer
 from ..models.training import Model
 from ..app.workspace import Workspace
 

@@ -87,7 +87,7 @@ def serve(
 ) -> None:
     "Serve models over REST (Open Inference Protocol v2)."
     from mlops_nb.serving.server import serve
-    serve(Workspace(), models, host, port, key)
+    serve(Workspace(), models, host=host, port=port, key=key)
 
 @monitor_app.command("check")
 def monitor_check(
