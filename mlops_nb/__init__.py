@@ -1,7 +1,7 @@
 "A Jupyter-centric toolkit for ML experimentation and promotion: one notebook is library source, batch job and page."
 from importlib import import_module
 
-_HOME = {"Workspace": "app.workspace", "current_run": "runs.runs", "transform": "features.transforms", "pipeline": "pipelines.declarations", "step": "pipelines.steps", "Secret": "runs.parameters"}  # imported when first used: `import mlops_nb` costs nothing
+_HOME = {"Workspace": "app.workspace", "current_run": "runs.run", "transform": "features.transforms", "pipeline": "pipelines.declarations", "step": "pipelines.steps", "Secret": "runs.parameters"}  # imported when first used: `import mlops_nb` costs nothing
 __all__ = list(_HOME)
 
 
