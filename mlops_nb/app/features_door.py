@@ -16,7 +16,7 @@ from ..base.project import Home
 from ..data.datasets import DatasetVersion
 from ..data.profiles import Profile
 from ..features import column_lineage, materialization, training_sets
-from ..features.parity import parity
+from ..features import parity
 from ..features.feature_store import FeatureStore, Find
 from ..features.feature_views import FeatureView, FeatureViewVersion
 from ..features.materialization import Answer, Answers, Freshness, Key, Materialization, Names
