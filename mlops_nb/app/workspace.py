@@ -145,13 +145,13 @@ class Workspace:
         rows: pd.DataFrame,
     ) -> pd.DataFrame:
         "The rows with their predictions."
-        from mlops_nb.serving.batches import score
+        from mlops_nb.serving.scorer import score
         return score(self.home, reference, rows)
 
     def serve(self, *names: str, host: str = "127.0.0.1", port: int = 8080, key: str | None = None) -> None:
         "Serve models over REST until interrupted."
         from mlops_nb.serving.server import serve
-        serve(self.home, list(names), host, port, key)
+        serve(self.home, list(names), host=host, port=port, key=key)
 
     @cached_property
     def monitors(self) -> Monitors:

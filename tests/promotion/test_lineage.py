@@ -56,7 +56,7 @@ ws.models.register('late', run)
     for rounds in 5, 6: ws.runs.run(notebook, {"rounds": rounds})
     ws.models.set_policy("late", Policy())
     ws.models.promote("late@2")
-    ws.batches.score("late@production", "flights@1", "today")
+    ws.batches.score("late@production", "flights@1", label="today")
     return ws
 
 
