@@ -52,7 +52,7 @@ CALM, STORM = {"noise": 0.0, "wind": -3.0, "carrier": "AA"}, {"noise": 0.0, "win
 CASES = pd.DataFrame([CALM, STORM], index=[41, 7])
 
 
-def predict(model: Model, rows: pd.DataFrame = CASES) -> pd.DataFrame: return model.predict(rows, identity)[0]
+def predict(model: Model, rows: Any = CASES) -> Any: return model.predict(rows, identity)[0]
 
 
 @pytest.mark.parametrize("train", [by_trees, by_line])
@@ -111,9 +111,9 @@ def test_other_columns_are_refused_before_the_transform_sees_them(models: dict[s
 
 def test_transform_that_lost_a_feature_is_told(models: dict[str, Model]) -> None:
     @transform()
-    def poorer(rows: pd.DataFrame) -> pd.DataFrame: return rows[["noise"]]
+    def poorer(rows: pd.DataFrame) -> pd.DataFrame: return rows.drop(columns=["wind", "carrier"])
 
-    with pytest.raises(SignatureMismatch, match="no longer makes the feature.s. wind, carrier: .*train a new version"):
+    with pytest.raises(SignatureMismatch, match=r"no longer makes the feature\(s\) wind, carrier"):
         models["binary"].predict(CASES, poorer)
 
 
@@ -133,16 +133,17 @@ def test_label_that_is_no_class_or_no_number_is_missing(models: dict[str, Model]
     by_trees, by_line, lambda data: fit_estimator(data, RandomForestClassifier(20, random_state=0))])
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_importance_is_a_share_by_feature_the_largest_first(train: Train, task: str) -> None:
-    importance = train(data_of(task)).importance()
+    importance: Any = train(data_of(task)).importance()
     assert importance.sum() == pytest.approx(1) and set(importance.index) == {"noise", "wind", "carrier"}
     assert importance.index[0] == "wind" and importance["wind"] > 0.6 and importance.is_monotonic_decreasing
 
 
 def test_importance_adds_up_the_columns_of_a_feature() -> None:
-    moments = pd.Timestamp("2013-01-01", tz="UTC") + pd.to_timedelta(RNG.uniform(0, 300, N), unit="D")
-    early = moments.to_series().dt.hour.lt(12).to_numpy() & (moments.day_of_week < 5)
+    hours: Any = pd.to_timedelta(RNG.integers(0, 7200, N), unit="h")
+    moments = pd.DatetimeIndex(pd.Timestamp("2013-01-01", tz="UTC") + hours)
+    early = (moments.hour < 12) & (moments.day_of_week < 5)
     table = pd.DataFrame({"scheduled": moments, "noise": FLIGHTS["noise"], "target": early})
-    importance = by_trees(prepare(table, "target", identity, held_out=HELD_OUT)).importance()
+    importance: Any = by_trees(prepare(table, "target", identity, held_out=HELD_OUT)).importance()
     assert list(importance.index) == ["scheduled", "noise"] and importance["scheduled"] > 0.8
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from mlops_nb.data.profiles import profile
 from mlops_nb.features.transforms import identity
 from mlops_nb.models.metrics import measure
 from mlops_nb.models.model import Model
@@ -84,16 +85,17 @@ def test_profiles_are_of_training_features_and_of_predictions_held_out() -> None
     model = trained(KINDS)
     assert (model.features_profile.rows, model.predictions_profile.rows) == ((~HELD_OUT).sum(), HELD_OUT.sum())
     held_out: Any = KINDS.features[HELD_OUT]
-    predicted = model.frame(model.scores(held_out), held_out.index)["prediction"]
+    predicted = model.frame(model.scores(held_out), held_out.index)[["prediction"]]
+    assert model.predictions_profile.asdict() == profile(predicted).asdict()
     assert model.predictions_profile["prediction"].kind == "categorical"
-    assert predicted.nunique() == 3
     quantities = trained(AMOUNTS).predictions_profile["prediction"]
     assert quantities.kind == "numeric" and trained(AMOUNTS).features_profile.kinds == {"a": "numeric", "b": "numeric"}
 
 
 def test_parameters_are_recorded_as_they_were_used() -> None:
-    model = fit(KINDS, rounds=3, trained_on=("kinds@2",), learning_rate=0.3, metric="multi_error", num_threads=1)
-    assert model.params == lightgbm_params(KINDS, learning_rate=0.3, metric="multi_error", num_threads=1) | {"rounds": 3}
+    chosen: Any = {"learning_rate": 0.3, "metric": "multi_error", "num_threads": 1}
+    model = fit(KINDS, rounds=3, trained_on=("kinds@2",), **chosen)
+    assert model.params == {**lightgbm_params(KINDS), **chosen, "rounds": 3}
     assert (model.params["num_class"], model.params["deterministic"], model.trained_on) == (3, True, ("kinds@2",))
     assert "num_class" not in lightgbm_params(BINARY)
 
@@ -104,7 +106,7 @@ def test_categories_are_told_to_lightgbm() -> None:
     late = pd.Series(carriers).isin(["carrier a", "carrier d", "carrier f"])
     data = prepare(pd.DataFrame({"carrier": carriers, "late": late}), "late", identity, held_out=HELD_OUT)
     model = trained(data, rounds=1, num_leaves=2, min_data_per_group=1, cat_smooth=0.0, learning_rate=1.0)
-    predicted = model.predict(data.features, identity)[0]["prediction"]
+    predicted: Any = model.predict(data.features, identity)[0]["prediction"]
     assert predicted.nunique() == 2 and predicted[late].min() > 0.5 > predicted[~late].max()
 
 

@@ -86,7 +86,7 @@ def test_no_transform_sees_the_target() -> None:
 def test_tables_reach_the_transform_by_argument() -> None:
     @transform(airlines="airlines")
     def named(rows: pd.DataFrame, airlines: pd.DataFrame) -> pd.DataFrame:
-        return rows[["carrier"]].assign(age=rows["carrier"].map(airlines.set_index("carrier")["age"]))
+        return rows[["carrier"]].merge(airlines, on="carrier", how="left").set_index(rows.index)
 
     airlines = pd.DataFrame({"carrier": ["UA", "AA"], "age": [90, 85]})
     data = prepare(FLIGHTS, "late", named, held_out=HELD_OUT, tables={"airlines": airlines})
