@@ -16,7 +16,7 @@ from ..models.training_data import TrainingData, prepare
 if TYPE_CHECKING:
     from mlops_nb.app.workspace import Workspace
     from mlops_nb.data.datasets import DatasetVersion
-    from mlops_nb.registry.registry import ModelVersion
+    from mlops_nb.registry.model_versions import ModelVersion
     from mlops_nb.runs.run import Run
 
 # %% auto #0

@@ -286,7 +286,7 @@ def _tree(run):
 @pipeline_app.command("ls")
 def pipeline_ls(name: Annotated[Optional[str], typer.Argument(help="Only executions of this pipeline.")] = None, limit: Annotated[Optional[int], typer.Option(min=1)] = None, as_json: Json = False) -> None:
     "List executions, the latest first."
-    print_rows(Workspace().pipelines.list(name, limit), as_json, {"pipeline": "name", "status": "status", "created": lambda r: r.created[:19], "execution": "id", "steps": lambda r: len(r.steps), "params": "params"})
+    print_rows(Workspace().pipelines.list(name, limit=limit), as_json, {"pipeline": "name", "status": "status", "created": lambda r: r.created[:19], "execution": "id", "steps": lambda r: len(r.steps), "params": "params"})
 
 # %% ../../../nbs/11_app/cli/01_runs.ipynb #9d130e8f
 @runs_app.command("ls")
@@ -316,6 +316,6 @@ def runs_open(run: str) -> None:
     ws = Workspace()
     record = ws.runs[run]
     if not record.executed: raise NotFound(f"run {record.id} ({record.status}) left no executed notebook")
-    copy = ws.make("runs")/f"{record.id}.ipynb"
+    copy = ws.home.make("runs")/f"{record.id}.ipynb"
     if not copy.is_file(): copy.write_bytes(ws.artifacts.bytes(record.executed))
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(copy)])
