@@ -12,7 +12,9 @@ from mlops_nb.base import schema as db
 from mlops_nb.base.core import iso, now
 from mlops_nb.base.project import Home
 from mlops_nb.features.transforms import identity
-from mlops_nb.models.training import TrainingData, fit, pack, prepare
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit
+from mlops_nb.models.training_data import TrainingData, prepare
 from mlops_nb.registry.audit import Audit
 from mlops_nb.registry.model_versions import Models, ModelVersion
 from mlops_nb.registry.registration import register
@@ -27,7 +29,7 @@ def tumours(columns: int = 5) -> pd.DataFrame:
 
 def training_data() -> TrainingData:
     table = tumours()
-    return prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0)
+    return prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0)
 
 
 def register_small(home: Home, rounds: int, name: str = "m") -> ModelVersion:

@@ -11,7 +11,8 @@ from mlops_nb.base import schema as db
 from mlops_nb.base.core import iso, new_id, now
 from mlops_nb.base.errors import NotFound, Refused
 from mlops_nb.base.project import Home
-from mlops_nb.models.training import fit, pack
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit
 from mlops_nb.registry.audit import Audit
 from mlops_nb.registry.evaluations import add_evaluation
 from mlops_nb.registry.model_versions import Models, ModelVersion

@@ -9,7 +9,8 @@ from audit_support import home_at
 from mlops_nb.base.errors import BadParameter, NotFound
 from mlops_nb.base.project import Home
 from mlops_nb.data.datasets import Datasets
-from mlops_nb.models.training import fit, pack
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit
 from mlops_nb.registry.audit import Audit
 from mlops_nb.registry.evaluations import add_evaluation, evaluations
 from mlops_nb.registry.model_versions import Models

@@ -15,7 +15,9 @@ from mlops_nb.base import schema as db
 from mlops_nb.base.errors import Refused
 from mlops_nb.base.project import Home
 from mlops_nb.features.transforms import load_transform
-from mlops_nb.models.training import fit_estimator, pack, prepare
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit_estimator
+from mlops_nb.models.training_data import prepare
 from mlops_nb.registry.model_versions import Models, ModelVersion
 from mlops_nb.registry.registration import register, trust
 from mlops_nb.registry.version_transforms import transform_of
@@ -41,7 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     home, table = home_at(tmp_path), tumours(columns=2)
     _write_transform(home, factor=2)
     function = load_transform("ours_t:ours", home.root)
-    data = prepare(table, "target", function, {}, np.arange(len(table)) % 4 == 0)
+    data = prepare(table, "target", function, held_out=np.arange(len(table)) % 4 == 0)
     run = begin_run(home, "here")
     run.save("model", pack(fit_estimator(data, RandomForestClassifier(5, random_state=0)), home.artifacts))
     register(home, "forest", run)
