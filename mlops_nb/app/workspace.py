@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlops_nb.monitoring.monitors import Monitors
     from mlops_nb.pipelines.pipelines import Pipelines
     from mlops_nb.data.comparisons import ProfileComparison
-    from mlops_nb.registry.registry import Models
+    from mlops_nb.app.models_door import ModelsDoor
     from mlops_nb.runs.execution import Execution
     from mlops_nb.runs.runs import Runs
     from mlops_nb.serving.batches import Batches
@@ -119,9 +119,9 @@ class Workspace(Home):
         return Studies(self.execution)
 
     @cached_property
-    def models(self) -> Models:
-        from mlops_nb.registry.registry import Models  # with promote, rollback, reproduce, export
-        return Models(self)
+    def models(self) -> ModelsDoor:
+        from mlops_nb.app.models_door import ModelsDoor
+        return ModelsDoor(self)
 
     @cached_property
     def lineage(self) -> LineageOf:

@@ -15,7 +15,7 @@ from ..base.references import parse_reference
 from ..data.datasets import Datasets
 from .checks import Check
 from .monitors import Monitor
-from ..registry.registry import Models
+from ..registry.model_versions import Models
 from ..runs.execution import Execution
 from ..runs.records import RunRecord, RunRecords
 from ..runs.runs import Runs

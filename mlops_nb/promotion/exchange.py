@@ -19,9 +19,10 @@ from ..base.errors import BadParameter, NotFound, Refused, storage_errors
 from ..base.references import check_name
 from ..data.datasets import Datasets
 from ..features.transforms import identity
-from ..registry.registry import Models
+from ..registry.model_versions import Models
+from ..registry.registration import register
 from ..data.profiles import profile
-from ..registry.registry import ModelVersion
+from ..registry.model_versions import ModelVersion
 from ..runs.run import begin_run
 from ..runs.wandb_runs import MirroredRun
 from ..runs.wandb_mirror import mirror
@@ -86,7 +87,7 @@ def export_mlflow(self: Models,
     model = version.load()
     if model.format not in _FILE: raise Refused(f"{version.ref} is a {model.format}, which is not handed on: train it again, so that it is kept by skops")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())): raise Refused(f"{folder} is there and not empty: give a new folder")
-    lock, source = version.lock(), self.home.artifacts
+    lock, source = version.lock() or {}, self.home.artifacts
     needed = ["numpy", "pandas", "lightgbm" if model.format == "lightgbm" else "skops", *(["scikit-learn"] if model.format == "skops" or any(column.kind == "text" for column in model.encoding) else [])]
     pinned = [f"{name}=={lock['packages'][name]}" for name in needed if name in lock.get("packages", {})]
     python = lock.get("python", platform.python_version())
@@ -160,4 +161,4 @@ def import_mlflow(self: Models,
     predictions = pd.DataFrame({"prediction": scores if task != "multiclass" else np.array(classes, dtype=object)[scores.argmax(axis=1)].astype(str)})
     run.save("model", pack(replace(made, predictions_profile=profile(predictions)), self.home.artifacts))
     run.end()
-    return self.register(name, run, f"imported from MLflow, {folder.name}")
+    return register(self.home, name, run, description=f"imported from MLflow, {folder.name}")

@@ -13,7 +13,8 @@ from typing import Callable
 from ..base.display import Shown
 from ..base.errors import BadParameter, MLOpsError, NotFound
 from ..models.evaluation import LOWER_IS_BETTER
-from ..registry.registry import Evaluation, Models, ModelVersion, evaluations
+from ..registry.model_versions import Models, ModelVersion
+from ..registry.evaluations import EvaluationRecord, evaluations
 
 # %% auto #0
 __all__ = ['OUTCOMES', 'Gate', 'evidence', 'Finding', 'evidence_svg', 'Case', 'gate', 'find_gate', 'check_options', 'build_case',
@@ -78,7 +79,7 @@ class Case:
     models: Models
     candidate: ModelVersion
     champion: ModelVersion|None
-    evaluation: Evaluation|None  # of the candidate, beside this champion
+    evaluation: EvaluationRecord|None  # of the candidate, beside this champion
 
 Gate = Callable[..., tuple[str, str, dict]]  # of a Case and options: outcome, message, figures
 _GATES: dict[str, Gate] = {}
@@ -128,7 +129,7 @@ def build_case(
     champion = models.get(f"{candidate.name}@{alias}")
     if champion and champion.version == candidate.version: champion = None
     against = champion.version if champion else None
-    found = next((evaluation for evaluation in evaluations(models, candidate) if champion is None or evaluation.champion == against), None)
+    found = next((evaluation for evaluation in evaluations(models.home, candidate) if champion is None or evaluation.champion == against), None)
     return Case(models, candidate, champion, found)
 
 def ask(

@@ -24,10 +24,11 @@ from ..features.column_lineage import column_sources
 from ..features.transforms import JoinedTables
 from ..pipelines.graphs import Box, Grid, draw
 from ..base.project import Home
-from ..registry.registry import Models
+from ..registry.model_versions import Models
+from ..registry.version_transforms import transform_of
 from ..runs import writer
 from ..runs.records import RunRecord
-from ..registry.registry import ModelVersion
+from ..registry.model_versions import ModelVersion
 
 # %% auto #0
 __all__ = ['KINDS', 'Node', 'Lineage', 'feature_sources', 'LineageOf', 'openlineage']
@@ -105,7 +106,7 @@ def feature_sources(
     if kept.is_file(): return {feature: tuple(columns) for feature, columns in json.loads(kept.read_text()).items()}
     model = version.load()
     if not model.trained_on: return {}
-    transform, datasets = models.transform_of(version, model), Datasets(models.home)
+    transform, datasets = transform_of(models.home, version, model), Datasets(models.home)
     pinned = {parse_reference(reference).name: reference for reference in model.trained_on}
     joined = JoinedTables(lambda name: datasets[pinned.get(name, name)]).of(transform)
     asked = next(iter(datasets[model.trained_on[0]].batches())).slice(0, rows).to_pandas()[list(model.signature)]

@@ -18,8 +18,9 @@ from ..base.display import Shown
 from ..base.errors import BadParameter, Refused
 from ..base.references import LATEST, check_name, parse_reference
 from .gates import check_options
-from ..registry.registry import Models
-from ..registry.registry import ModelVersion
+from ..registry.audit import Audit
+from ..registry.model_versions import Models
+from ..registry.model_versions import ModelVersion
 from ..base.store import lock
 
 # %% auto #0
@@ -114,13 +115,13 @@ def set_policy(self: Models,
     policy = Policy.from_toml(policy) if isinstance(policy, str) else policy
     for gate, options in policy.gates.items(): check_options(gate, options, str(self.home.root))
     if policy.comes_from == alias: raise BadParameter(f"from = {alias!r}: a candidate cannot come from the alias that it is to get")
-    with self.audit.writing() as connection:
+    with Audit(self.home).writing() as connection:
         lock(connection, f"policies/{name}/{alias}")
         last = connection.execute(sa.select(db.policies.c.version, db.policies.c.digest).filter_by(name=name, alias=alias).order_by(db.policies.c.version.desc()).limit(1)).first()
         if not last or last.digest != policy.digest:
             version = last.version + 1 if last else 1
             connection.execute(sa.insert(db.policies), dict(name=name, alias=alias, version=version, digest=policy.digest, body=policy.to_toml(), author=author(), created=iso(now())))
-            self.audit.append(connection, "policy", name, alias=alias, version=version, policy=policy.to_toml(), digest=policy.digest, comment=comment)
+            Audit(self.home).append(connection, "policy", name, alias=alias, version=version, policy=policy.to_toml(), digest=policy.digest, comment=comment)
     return self.policy(name, alias)
 
 # %% ../../nbs/07_promotion/02_policies.ipynb #5f939fe7
@@ -132,7 +133,7 @@ def check_environment(self: Models,
     alias: str = "",  # that it was asked for by; the policy of production when empty
 ) -> None:
     "Compare what is installed here with the lock of a version; warn, or raise `Refused`, as the policy says."
-    other = version.other_here()
+    other = version.package_mismatches()
     if not other: return
     said = f"{version.ref} was trained with {', '.join(f'{name} {was} (here: {here})' for name, (was, here) in other.items())}"
     if self.policy(version.name, alias or "production").policy.environment == "refuse": raise Refused(f"{said}, and the policy of {version.name}@{alias or 'production'} refuses to load it elsewhere: install those versions, or train a new one here")

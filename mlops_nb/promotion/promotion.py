@@ -12,15 +12,17 @@ import sqlalchemy as sa
 from fastcore.basics import patch
 
 from ..base import schema as db
-from ..registry.audit import MOVES, Event
+from ..registry.audit import MOVES, Audit, Event
 from ..base.core import author, iso, now
 from ..base.display import Shown
 from ..base.errors import BadParameter, NotFound, Refused
 from ..base.references import LATEST, check_name
 from .gates import Finding, ask, build_case
-from ..registry.registry import Models
+from ..registry.model_versions import Models
+from ..registry.registration import read_card
 from .policies import PolicyVersion
-from ..registry.registry import ModelVersion, evaluations
+from ..registry.model_versions import ModelVersion
+from ..registry.evaluations import evaluations
 from ..base.store import lock
 
 # %% auto #0
@@ -28,7 +30,7 @@ __all__ = ['Decision', 'RefusedByGates', 'card_of']
 
 # %% ../../nbs/07_promotion/03_promotion.ipynb #0e121158
 def _of_alias(self: Models, name: str, alias: str|None, actions: tuple[str, ...] = ()) -> list[Event]:
-    return [event for event in self.audit.list(name, actions) if "alias" in event.detail and alias in (None, event.detail["alias"])]
+    return [event for event in Audit(self.home).list(name, actions) if "alias" in event.detail and alias in (None, event.detail["alias"])]
 
 @patch
 def history(self: Models,
@@ -80,7 +82,7 @@ def _say(self: Models, action: str, reference: str, to: str, comment: str) -> Ev
     candidate, held = self[reference], self.policy(self[reference].name, check_name(to, "alias"))
     if action == "approve" and author() in self.authors(candidate): raise Refused(f"{author()} made {candidate.ref}: somebody else has to approve it")
     if held.policy.approvers and author() not in held.policy.approvers: raise Refused(f"{author()} has no say in {candidate.name}@{to}: by its policy {', '.join(held.policy.approvers)} have")
-    with self.audit.writing() as connection: return self.audit.append(connection, action, candidate.ref, alias=to, package=candidate.package, policy=held.digest, comment=comment)
+    with Audit(self.home).writing() as connection: return Audit(self.home).append(connection, action, candidate.ref, alias=to, package=candidate.package, policy=held.digest, comment=comment)
 
 @patch
 def authors(self: Models,
@@ -165,12 +167,12 @@ def promote(self: Models,
     action = "override" if override.strip() else "promote" if decision.promoted else "refuse"
     held = self.policies(candidate.name, to)[decision.policy]
     detail = {"alias": to, "from": before.version if before else None, "to": candidate.version, "reason": override.strip() if action == "override" else decision.reason, "comment": comment, "policy": held.digest, "gates": [finding.asdict() for finding in decision.findings]}
-    with self.audit.writing() as connection:
+    with Audit(self.home).writing() as connection:
         lock(connection, f"aliases/{candidate.name}/{to}")
         if action != "refuse":
             if action == "promote": self._still(connection, candidate, to, decision)
             _move(connection, candidate, to, before.version if before else None)
-        self.audit.append(connection, action, candidate.ref, **detail)
+        Audit(self.home).append(connection, action, candidate.ref, **detail)
     if action == "override": return replace(decision, promoted=True, reason=f"past the gates, because {override.strip()}")
     if action == "refuse": raise RefusedByGates(decision)
     return decision
@@ -198,7 +200,7 @@ def _schedule(self: Models, candidate: ModelVersion, before: ModelVersion|None, 
     if override: raise BadParameter("an emergency does not wait: give override or a time, not both")
     if at.tzinfo is None: raise BadParameter(f"at={at:%Y-%m-%dT%H:%M}: name the time zone, such as 2013-05-01T06:00+00:00")
     if at <= now(): raise BadParameter(f"at={iso(at)[:16]} is past: leave it out to promote now")
-    with self.audit.writing() as connection: self.audit.append(connection, "schedule", candidate.ref, alias=to, at=iso(at), comment=comment)
+    with Audit(self.home).writing() as connection: Audit(self.home).append(connection, "schedule", candidate.ref, alias=to, at=iso(at), comment=comment)
     return Decision(candidate.ref, to, before.ref if before else None, False, (), f"it is decided at {iso(at)[:16]} UTC", comment)
 
 @patch
@@ -207,7 +209,7 @@ def scheduled(self: Models,
 ) -> list[Event]:
     "Promotions that were asked for ahead and are not decided yet; of several for an alias, the last one counts."
     waiting = {}
-    for event in self.audit.list(name, ("schedule", *MOVES, "refuse")):
+    for event in Audit(self.home).list(name, ("schedule", *MOVES, "refuse")):
         key = event.model, event.detail["alias"]
         if event.action == "schedule": waiting[key] = event
         elif key in waiting and (event.detail["to"] == _number(waiting[key].subject) or event.action == "rollback"): del waiting[key]  # decided; or somebody went back, and would not go forward by a clock
@@ -234,13 +236,13 @@ def rollback(self: Models,
 ) -> ModelVersion:  # that the alias points to now
     "Move an alias back to where it pointed before; raise `NotFound` when there is no before."
     current = self[f"{name}@{alias}"]
-    with self.audit.writing() as connection:
+    with Audit(self.home).writing() as connection:
         lock(connection, f"aliases/{name}/{alias}")
         stack = _stack(_of_alias(self, name, alias, MOVES))
         if len(stack) < 2: raise NotFound(f"{name}@{alias} never pointed to another version than {current.version}: there is nothing to roll back to")
         before = self[f"{name}@{stack[-2]}"]
         _move(connection, before, alias, current.version)
-        self.audit.append(connection, "rollback", before.ref, **{"alias": alias, "from": current.version, "to": before.version, "comment": comment})
+        Audit(self.home).append(connection, "rollback", before.ref, **{"alias": alias, "from": current.version, "to": before.version, "comment": comment})
     return self[before.ref]
 
 # %% ../../nbs/07_promotion/03_promotion.ipynb #533c8a14
@@ -249,8 +251,8 @@ def card_of(
     reference: str,
 ) -> str:  # Markdown
     "A version's model card (Mitchell et al. 2019)."
-    version, said = models[reference], models.card(reference)
-    model, found = version.load(), evaluations(models, version)
+    version, said = models[reference], read_card(models.home, reference)
+    model, found = version.load(), evaluations(models.home, version)
     parts = [f"# {version.ref}", f"{said['description'] or 'Nobody has said what it is for.'}", f"*{version.task}, registered by {version.author} on {version.created[:10]}" + (f", {', '.join(version.aliases)}" if version.aliases else "") + "*"]
     parts += [f"## {name.replace('_', ' ').capitalize()}\n\n{text}" for name, text in said.items() if name != "description"]
     def seen(domain: dict) -> str: return f"{domain['low']} to {domain['high']}" if "low" in domain else ", ".join(domain.get("categories", ()))[:80]

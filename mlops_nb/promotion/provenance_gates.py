@@ -22,7 +22,10 @@ from .gates import Case, evidence, gate
 from ..base.project import committed
 from ..data.leakage import SUSPICIOUS, find_leaks
 from ..runs.records import RunRecord, RunRecords
-from ..registry.registry import Models
+from ..registry.model_versions import Models
+from ..registry.registration import read_card
+from ..registry.reproduction import latest_reproduction, reproduce
+from ..registry.version_transforms import transform_of
 from ..data.splits import holdout_mask
 from ..data.admission import validate_dataset
 from ..data.expectation_versions import ExpectationsVersions
@@ -54,7 +57,7 @@ def fast_and_small(
 ) -> tuple[str, str, dict]:
     "Predicts single rows within a time, and its file is not larger than a size; measured here and now."
     model = case.candidate.load()
-    transform, datasets = case.models.transform_of(case.candidate, model), Datasets(case.models.home)
+    transform, datasets = transform_of(case.models.home, case.candidate, model), Datasets(case.models.home)
     tables = JoinedTables(datasets.__getitem__).of(transform)
     if not model.trained_on: return "cannot tell", f"{case.candidate.ref} says of no dataset that it was trained on it: there are no rows to try", {}
     rows = next(iter(datasets[model.trained_on[0]].batches())).slice(0, _ASKED).to_pandas()
@@ -109,7 +112,7 @@ def no_leakage(
     rows = rows[rows[model.target].notna()].reset_index(drop=True)
     apart = holdout_mask(rows, run.params["holdout"], time_column=run.params.get("time_column") or None)
     shared = find_leaks(rows[~apart], rows[apart], key=tuple(key)).leaks
-    transform = case.models.transform_of(case.candidate, model)
+    transform = transform_of(case.models.home, case.candidate, model)
     learned = rows[~apart].drop(columns=model.target).iloc[:_LOOKED_AT]
     features = transform(learned, **JoinedTables(Datasets(case.models.home).__getitem__).of(transform))
     told = find_leaks(features.assign(**{model.target: rows.loc[learned.index, model.target]}), target=model.target)
@@ -162,7 +165,7 @@ def card_complete(
     sections: list[str] = list(SECTIONS),
 ) -> tuple[str, str, dict]:
     "Somebody has said what the model is for, where it fails, and who answers for it."
-    said = case.models.card(case.candidate.name)
+    said = read_card(case.models.home, case.candidate.name)
     missing = [name for name in sections if not said.get(name, "").strip()]
     figures = {"measured": [evidence("sections that nobody wrote", len(missing), limit=0)]}
     return ("fail", f"the card of {case.candidate.name} lacks {', '.join(missing)}: mlops-nb model describe {case.candidate.name} --{missing[0].replace('_', '-')} …", figures) if missing else ("pass", f"the card has {', '.join(sections)}", {name: said[name] for name in sections} | figures)
@@ -170,7 +173,7 @@ def card_complete(
 @gate(dear=True)
 def reproducible(case: Case) -> tuple[str, str, dict]:
     "Executed again from its record, the training run makes every output again, equal to the byte."
-    found = case.models.reproduction(case.candidate)
-    try: found = found if found and found.same else case.models.reproduce(case.candidate.ref)
+    found = latest_reproduction(case.models.home, case.candidate)
+    try: found = found if found and found.same else reproduce(case.models.home, case.candidate.ref)
     except RunFailed as error: return "fail", f"the repeated run failed: {error}", {}
     return "pass" if found.same else "fail", found.explained, found.asdict() | {"measured": [evidence("outputs that differ", sum(before != after for before, after in found.outputs.values()), limit=0)]}

@@ -35,7 +35,7 @@ from .served_models import ServedModel
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops_nb.registry.registry import ModelVersion
+    from mlops_nb.registry.model_versions import ModelVersion
 
 # %% auto #0
 __all__ = ['MAX_BODY', 'RequestMetrics', 'TooLarge', 'build_app']

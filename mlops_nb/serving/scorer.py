@@ -15,7 +15,8 @@ from ..base.references import parse_reference
 from ..data.datasets import Datasets
 from ..features.transforms import JoinedTables
 from ..promotion import policies  # noqa: F401 - until wt-promotion is merged
-from ..registry.registry import Models
+from ..registry.model_versions import Models
+from ..registry.version_transforms import transform_of
 
 if TYPE_CHECKING:
     from mlops_nb.runs.run import Run
@@ -38,7 +39,7 @@ class Scorer:
         self.version = run.use(version) if run else version
         models.check_environment(self.version, parse_reference(reference).alias or "")
         self.model = self.version.load()
-        self._transform = models.transform_of(self.version, self.model)
+        self._transform = transform_of(home, self.version, self.model)
         self._tables = JoinedTables(run.use if run else datasets.__getitem__)
 
     def predict(self,

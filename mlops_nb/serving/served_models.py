@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from ..base.errors import MLOpsError
 from ..base.project import Home
 from ..base.references import check_name
-from ..registry.registry import Models
+from ..registry.model_versions import Models
 from .scorer import Scorer
 
 # %% auto #0

@@ -21,9 +21,10 @@ from ..promotion.lineage import LineageOf
 from ..monitoring.checks import Check
 from ..data.comparisons import ProfileComparison, statistics_html
 from ..promotion.promotion import RefusedByGates
-from ..registry.registry import Models
+from ..registry.model_versions import Models
 from ..runs.records import RunRecord
-from ..registry.registry import ModelVersion, evaluations
+from ..registry.model_versions import ModelVersion
+from ..registry.evaluations import evaluations
 from ..monitoring.monitors import Monitor
 from ..monitoring.triggers import has_new_data, retrain, retrain_for
 
@@ -155,13 +156,13 @@ class PromotionPanel(_Panel):
     def _beside(self) -> str:
         "Each metric of both with its interval, and the gain where the two were compared."
         candidate, champion = self._chosen()
-        reports = [found[0].report if version and (found := evaluations(self._models, version)) else None for version in (champion, candidate)]
+        reports = [found[0].report if version and (found := evaluations(self._models.home, version)) else None for version in (champion, candidate)]
         if not reports[1]: return f"<p>{escape(candidate.ref)} was not evaluated yet: run evaluate.ipynb</p>"
         def said(report, name):
             one = report and report["metrics"].get(name)
             return "" if not one or one["value"] is None else f"{one['value']:.4f} ({one['low']:.4f} to {one['high']:.4f})" if one["low"] is not None else f"{one['value']:.4f}"
         rows = [(name.replace("_", " "), *(said(report, name) for report in (reports if champion else reports[1:]))) for name in reports[1]["metrics"]]
-        compared = next((one for one in evaluations(self._models, candidate) if champion and one.champion == champion.version), None)
+        compared = next((one for one in evaluations(self._models.home, candidate) if champion and one.champion == champion.version), None)
         gain = compared and compared.report["against_champion"]
         words = "" if not champion else f"<p>{escape(champion.ref)} was not compared with it on the same rows yet.</p>" if not gain else evidence_svg([evidence(f"gain in {gain['metric']} over {champion.ref}", gain["gain"]["value"], gain["gain"]["low"], gain["gain"]["high"], 0.0)])
         return _table(("metric, 95 % interval", *([champion.ref] if champion else []), candidate.ref), rows) + words

@@ -11,7 +11,7 @@ import pandas as pd
 from ..base.errors import NotFound
 from ..data.splits import holdout_mask
 from ..models.evaluation import CONFIDENCE, calibration, compare, evaluate
-from ..registry.registry import ModelVersion
+from ..registry.model_versions import ModelVersion
 from ..runs.run import Run
 from ..serving.scorer import Scorer
 from ..models.training import Model

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..data.datasets import DatasetVersion
 from ..features.transforms import JoinedTables, load_transform
-from ..registry.registry import ModelVersion
+from ..registry.model_versions import ModelVersion
 from ..runs.run import Run
 from ..data.splits import holdout_mask
 from ..models.training import Model, TrainingData, fit, pack, prepare

@@ -22,7 +22,7 @@ from mlops_nb.base.errors import BadParameter, NotFound, Refused
 from mlops_nb.features.transforms import identity, load_transform
 from mlops_nb.base.project import Home
 from mlops_nb.promotion.policies import Policy
-from mlops_nb.registry.registry import Models
+from mlops_nb.registry.model_versions import Models
 from mlops_nb.promotion.promotion import RefusedByGates
 from mlops_nb.runs.run import begin_run
 from mlops_nb.base.store import Store
@@ -275,7 +275,7 @@ def test_estimators_and_changed_transforms_run_only_when_trusted(ws):
 def test_other_packages_than_those_of_training_warn_or_refuse(ws, monkeypatch, caplog):
     register(ws, 5)
     rows = load_breast_cancer(as_frame=True).frame.iloc[:, :5]
-    monkeypatch.setattr("mlops_nb.registry.registry.installed", lambda name: "9.9" if name == "lightgbm" else version(name))
+    monkeypatch.setattr("mlops_nb.registry.model_versions.installed_version", lambda name: "9.9" if name == "lightgbm" else version(name))
     ws.score("m", rows)
     assert "m@1 was trained with lightgbm" in caplog.text and "(here: 9.9)" in caplog.text
     ws.models.set_policy("m", Policy(environment="refuse"))
