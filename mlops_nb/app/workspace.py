@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from mlops_nb.models.tuning import Studies
     from mlops_nb.data.expectation_versions import ExpectationsVersions
     from mlops_nb.app.features_door import FeaturesDoor
-    from mlops_nb.views.widgets import ComparisonPanel, MonitoringPanel, PromotionPanel
+    from mlops_nb.views.comparison_panel import ComparisonPanel
+    from mlops_nb.views.widgets import MonitoringPanel, PromotionPanel
 
 # %% auto #0
 __all__ = ['Workspace', 'workflow']
@@ -164,7 +165,7 @@ class Workspace(Home):
 
     def comparison_panel(self, comparison: ProfileComparison) -> ComparisonPanel:
         "A comparison of two profiles, column by column, in the notebook."
-        from mlops_nb.views.widgets import ComparisonPanel
+        from mlops_nb.views.comparison_panel import ComparisonPanel
         return ComparisonPanel(comparison)
 
     def serve(self, *names: str, host: str = "127.0.0.1", port: int = 8080, key: str|None = None) -> None:
