@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from mlops_nb.data.expectation_versions import ExpectationsVersions
     from mlops_nb.app.features_door import FeaturesDoor
     from mlops_nb.views.comparison_panel import ComparisonPanel
-    from mlops_nb.views.widgets import MonitoringPanel, PromotionPanel
+    from mlops_nb.views.monitoring_panel import MonitoringPanel
+    from mlops_nb.views.widgets import PromotionPanel
 
 # %% auto #0
 __all__ = ['Workspace', 'workflow']
@@ -160,7 +161,7 @@ class Workspace(Home):
 
     def monitoring_panel(self, name: str, alias: str = "production") -> MonitoringPanel:
         "Drift, performance, retrain, in the notebook."
-        from mlops_nb.views.widgets import MonitoringPanel
+        from mlops_nb.views.monitoring_panel import MonitoringPanel
         return MonitoringPanel(self, name, alias)
 
     def comparison_panel(self, comparison: ProfileComparison) -> ComparisonPanel:

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from threading import Event, Thread
 from typing import Literal, TypeVar
 
 import ipywidgets as w
@@ -100,7 +100,7 @@ class Panel(w.VBox):
         controls: Sequence[w.Widget] = (),   # what a person sets and clicks; what came of it is said under them
         views: Sequence[w.Widget] = (),      # what is shown
     ) -> None:
-        self.message = w.HTML()
+        self.message, self.working = w.HTML(), Thread()
         super().__init__([_heading(title, below), *controls, self.message, *views])
         self.add_class("mlops-panel")
 
@@ -110,20 +110,29 @@ class Panel(w.VBox):
 
     def say(self, message: Message) -> None: self.message.value = sentence(message.text, tone=message.tone)
 
-    def act(self,
+    def when_clicked(self,
         button: w.Button,
         action: Callable[[], Message],
         *,
-        saying: str = "",  # while it works; the button's text when empty
+        saying: str = "",            # while it works; the button's text when empty
+        in_background: bool = False,
     ) -> None:
-        "Do what a button is for, and say what came of it."
-        button.disabled = True
-        self.say(Message(text=saying or f"{button.description} …", tone="plain"))
-        try: self.say(action())
-        except Exception as error: self.say(message_of(error))
-        finally:
-            button.disabled = False
-            self.refresh()
+        "Let a button act, and say what came of it."
+        def click(_: w.Button) -> None:
+            button.disabled = True
+            self.say(Message(text=saying or f"{button.description} …", tone="plain"))
+            self.working = Thread(target=_act, args=(self, button, action), daemon=True)
+            if in_background: self.working.start()
+            else: self.working.run()
+        button.on_click(click)
+
+# %% ../../nbs/10_views/00_panel.ipynb #e4d078ea
+def _act(panel: Panel, button: w.Button, action: Callable[[], Message]) -> None:
+    try: panel.say(action())
+    except Exception as error: panel.say(message_of(error))
+    finally:
+        button.disabled = False
+        panel.refresh()
 
 # %% ../../nbs/10_views/00_panel.ipynb #270477c9
 class Folds(w.Accordion):
@@ -158,11 +167,11 @@ def keep_fresh(
     state: Callable[[_Shown], object],  # what changes when there is something new to show
     *,
     every_s: float = _LOOK_S,
-) -> threading.Thread:
+) -> Thread:
     "Refresh a panel, now and whenever its state changes, until it is closed or forgotten."
     shown_state = state(panel)
     panel.refresh()
-    watcher = threading.Thread(
+    watcher = Thread(
         target=_look, args=(weakref.ref(panel), state, shown_state, every_s), daemon=True, name="panel-watcher")
     watcher.start()
     return watcher
@@ -170,7 +179,7 @@ def keep_fresh(
 def _look(
     reference: weakref.ref[_Shown], state: Callable[[_Shown], object], shown_state: object, every_s: float,
 ) -> None:
-    pause = threading.Event()
+    pause = Event()
     while not pause.wait(every_s):
         panel = reference()
         if panel is None or panel.comm is None: return

@@ -18,16 +18,14 @@ from ..base.references import check_name
 from ..promotion.gates import Finding, evidence, evidence_svg
 from ..base.project import Home
 from ..promotion.lineage import LineageOf
-from ..monitoring.monitors import Check, Monitor
 from ..promotion.promotion import RefusedByGates
 from ..registry.registry import Models
 from ..runs.records import RunRecords
 from .notebook_diff import notebook_diff
 from ..registry.registry import ModelVersion, evaluations
-from ..monitoring.triggers import answer, is_news, retrain
 
 # %% auto #0
-__all__ = ['log', 'PromotionPanel', 'MonitoringPanel']
+__all__ = ['log', 'PromotionPanel']
 
 # %% ../../nbs/10_views/05_promotion_panel.ipynb #1544fb0f
 log = logging.getLogger(__name__)
@@ -207,66 +205,3 @@ def _look(panel: "weakref.ref[PromotionPanel]") -> None:
                 shown.refresh()
         except Exception as error: log.warning("a panel could not look at the store, and will again: %s", error)
         del shown
-
-# %% ../../nbs/10_views/05_promotion_panel.ipynb #94336996
-class MonitoringPanel(_Panel):
-    "A model's checks; check the last batch, retrain."
-
-    def __init__(self, home: Home, name: str, alias: str = "production"):
-        import plotly.graph_objects as go
-        self._monitor = Monitor(home, name, alias)
-        self.shown = w.Dropdown(description="batch")
-        self.said, self.breaches = w.HTML(), w.HTML()
-        layout = {"template": "plotly_white", "height": 320, "margin": {"l": 140, "r": 20, "t": 40, "b": 40}}
-        self.drift = go.FigureWidget(go.Bar(orientation="h", marker_color="#2563eb")).update_layout(**layout, title="Drift by feature (PSI)", yaxis_autorange="reversed")
-        self.performance = go.FigureWidget(go.Scatter(mode="lines+markers", line_color="#2563eb")).update_layout(**layout, title="Performance as labels came", xaxis_type="category")
-        self.check = w.Button(description="Check last batch", icon="search")
-        self.retrain = w.Button(description="Retrain", icon="refresh", button_style="warning")
-        super().__init__(w.HTML(f"<h3 style='margin:0'>Monitoring of {escape(name)}@{escape(alias)}</h3>"), w.HBox([self.shown, self.check, self.retrain]), self.said, self.breaches, self.drift, self.performance)
-        self._does(self.check, self._check)
-        self.retrain.on_click(lambda _: self._retrain())
-        self.shown.observe(lambda change: self._draw(), "value")
-        self.refresh()
-
-    def refresh(self) -> None:
-        "Read the checks again."
-        self._checks, chosen = {check.label: check for check in self._monitor.checks()}, self.shown.value
-        labels = list(self._checks)[::-1]
-        self.shown.options = labels
-        self.shown.value = chosen if chosen in labels else labels[0] if labels else None
-        self._draw()
-
-    def _draw(self) -> None:
-        check: Check|None = self._checks.get(self.shown.value)
-        if check is None: self.breaches.value = "no batch was checked yet"; return
-        self.breaches.value = _table(("kind", "breach"), ((breach.kind, breach.message) for breach in check.breaches), f"{check.label}, scored by version {check.version}: {len(check.breaches)} breaches") if check.breached else f"<b style='color:#15803d'>{escape(check.label)}, scored by version {check.version}: quiet</b>"
-        rows = check.report["drift"][:12]
-        measured = [row for other in self._checks.values() for row in other.report["performance"]]
-        metric = next((name for name in ("roc_auc", "log_loss", "rmse") if measured and measured[0]["metrics"].get(name)), None)
-        with self.drift.batch_update(): self.drift.data[0].x, self.drift.data[0].y = [row["psi"] for row in rows], [row["column"] for row in rows]
-        with self.performance.batch_update():
-            if metric: self.performance.data[0].x, self.performance.data[0].y = [row["label"] for row in measured], [row["metrics"][metric]["value"] for row in measured]
-            self.performance.layout.yaxis.title = (metric or "").replace("_", " ")
-            self.performance.layout.title = "Performance as labels came" if metric else "Performance: no labels have come yet"
-
-    def _check(self) -> str:
-        check = self._monitor.check()
-        self.shown.options = [check.label, *(label for label in self.shown.options if label != check.label)]
-        self.shown.value = check.label
-        return f"{check.label}: {len(check.breaches)} breaches"
-
-    def _retrain(self) -> None:
-        self.retrain.disabled = True
-        self._say("training again: train, evaluate, promote …")
-        self.working = threading.Thread(target=self._answer, daemon=True)
-        self.working.start()
-
-    def _answer(self) -> None:
-        try:
-            check = self._checks.get(self.shown.value)
-            if not is_news(self._monitor): self._say("no dataset that the champion learned from has a newer version: training again would make the same model", "#b45309"); return
-            run = answer(self._monitor, check) if check and check.breached else retrain(self._monitor.models, self._monitor.name, self._monitor.alias, "asked for in the monitoring panel")
-            decision = run.read_json("decision")
-            self._say(f"{decision['candidate']} {'promoted' if decision['promoted'] else 'refused'}: {decision['reason']}", "#15803d" if decision["promoted"] else "#b91c1c")
-        except Exception as error: self._say(_line(error), "#b91c1c")
-        finally: self.retrain.disabled = False; self.refresh()
