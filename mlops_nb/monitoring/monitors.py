@@ -17,7 +17,8 @@ from ..base.display import Shown
 from ..base.errors import BadTable, NotFound
 from ..base.references import check_name
 from ..data.datasets import DatasetVersion
-from ..models.evaluation import LOWER_IS_BETTER, PRIMARY, evaluate
+from ..models.evaluation import evaluate
+from ..models.metrics import LOWER_IS_BETTER, PRIMARY
 from ..base.project import Home
 from ..data.comparisons import compare_profiles
 from ..registry.registry import Models, evaluations

@@ -12,7 +12,7 @@ from typing import Callable
 
 from ..base.display import Shown
 from ..base.errors import BadParameter, MLOpsError, NotFound
-from ..models.evaluation import LOWER_IS_BETTER
+from ..models.metrics import LOWER_IS_BETTER
 from ..registry.registry import Evaluation, Models, ModelVersion, evaluations
 
 # %% auto #0

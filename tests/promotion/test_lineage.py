@@ -82,7 +82,7 @@ def test_events_are_valid_against_openlineage_types(two_models, cli):
     from openlineage.client.serde import Serde
     ws = two_models
     with pytest.raises(RunFailed): ws.runs.run(ws.root / "learn.ipynb", {"data": "nosuch"})
-    events = openlineage(ws, ws.runs.search())
+    events = openlineage(ws.home, ws.runs.search())
     assert len(events) == 3 and sorted(event["eventType"] for event in events) == ["COMPLETE", "COMPLETE", "FAIL"]
     for event in events:
         def dataset(kind, said): return kind(namespace=said["namespace"], name=said["name"], facets=_facets(said["facets"]))
@@ -112,7 +112,7 @@ def test_version_is_made_again_from_the_command_line_and_a_difference_is_explain
     (ws.root / "winds.py").write_text(TRANSFORM.replace("> 10", "> 11"))
     done = cli("model", "reproduce", "late@production")
     assert done.returncode == 1 and "made another model; the code: winds:with_weather is made from another source now" in done.stdout
-    run = begin_run(ws, "by hand")
+    run = begin_run(ws.home, "by hand")
     run.save("model", ws.runs[ws.models["late@1"].run_id].output("model").read_bytes() + b" ")
     ws.models.register("hand", run)
     with pytest.raises(Refused, match="recorded no notebook source"): ws.models.reproduce("hand")
@@ -153,7 +153,7 @@ def test_mlflow_predicts_the_same_to_the_last_bit_without_this_toolkit_and_its_m
     for name, target, train in (("binary", (rng.random(n) < 0.3 + 0.4 * table.yes), fit), ("three", rng.choice(["x", "y", "z"], n), fit), ("amount", table["class"].fillna(0) * 3 + rng.normal(size=n), fit), ("forest", rng.choice(["x", "y"], n), fit_estimator)):
         data = prepare(table.assign(target=target), "target", identity, {}, np.arange(n) % 4 == 0)
         model = fit(data, rounds=8, num_threads=1) if train is fit else fit_estimator(data, make_pipeline(SimpleImputer(), RandomForestClassifier(5, random_state=0)))
-        run = begin_run(ws, "here")
+        run = begin_run(ws.home, "here")
         run.save("model", pack(model, ws.artifacts))
         ws.models.register(name, run)
         if name == "forest": ws.models.trust("forest@1")
