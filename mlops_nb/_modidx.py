@@ -3363,5 +3363,5 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'mlops_nb.workflows.train.example_table': ( 'workflows/train.html#example_table',
                                                                                       'mlops_nb/workflows/train.py'),
                                           'mlops_nb.workflows.train.load': ('workflows/train.html#load', 'mlops_nb/workflows/train.py')},
-            'mlops_nb.workflows.validate': { 'mlops_nb.workflows.validate.expected_of': ( 'workflows/validate.html#expected_of',
-                                                                                          'mlops_nb/workflows/validate.py')}}}
+            'mlops_nb.workflows.validate': { 'mlops_nb.workflows.validate.recorded_or_drafted': ( 'workflows/validate.html#recorded_or_drafted',
+                                                                                                  'mlops_nb/workflows/validate.py')}}}
