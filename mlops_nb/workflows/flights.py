@@ -42,8 +42,7 @@ def schedule_and_labels(
     scheduled = pd.to_datetime(flights.time_hour, utc=True) + pd.to_timedelta(flights.minute, unit="m")
     delay: pd.Series = flights.arr_delay
     late = (delay > _LATE_MINUTES).astype("boolean").mask(delay.isna())
-    schedule: pd.DataFrame = flights[_SCHEDULE]
-    return schedule.assign(scheduled=scheduled, late=late)
+    return flights.loc[:, _SCHEDULE].assign(scheduled=scheduled, late=late)
 
 # %% ../../nbs/workflows/flights.ipynb #a3c8a2c9
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
