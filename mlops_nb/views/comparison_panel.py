@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from plotly.graph_objects import FigureWidget
 
 # %% auto #0
-__all__ = ['distributions_figure', 'draw_distributions', 'ComparisonPanel']
+__all__ = ['ComparisonPanel']
 
 # %% ../../nbs/10_views/02_comparison_panel.ipynb #2bed79c1
-def distributions_figure() -> FigureWidget:
+def _distributions_figure() -> FigureWidget:
     "A figure of two distributions, without a column yet."
     import plotly.graph_objects as go
     sides = zip(("reference", "now"), COLOURS, strict=True)
@@ -31,7 +31,7 @@ def distributions_figure() -> FigureWidget:
         legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
         yaxis_title="share of rows", yaxis_tickformat=".0%", xaxis_type="category")
 
-def draw_distributions(
+def _draw_distributions(
     figure: FigureWidget,
     column: ColumnComparison,
 ) -> None:
@@ -51,7 +51,7 @@ class ComparisonPanel(Panel):
         columns = comparison.worst(None)
         rows = min(max(len(columns), 4), 16)
         self.column = w.Select(options=[_option(column) for column in columns], rows=rows, layout={"width": "300px"})
-        self.figure, self.statistics = distributions_figure(), w.HTML()
+        self.figure, self.statistics = _distributions_figure(), w.HTML()
         chosen = w.VBox([self.figure, self.statistics], layout={"flex": "1 1 auto"})
         super().__init__(
             f"{len(comparison.drifted)} of {len(columns)} columns drifted",
@@ -64,7 +64,7 @@ class ComparisonPanel(Panel):
         "Show the column that is chosen."
         if self.column.value is None: return  # a table without columns
         column = self.comparison[self.column.value]
-        draw_distributions(self.figure, column)
+        _draw_distributions(self.figure, column)
         self.statistics.value = statistics_html(column)
 
 def _option(column: ColumnComparison) -> tuple[str, str]:  # as it is listed, its name

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from plotly.graph_objects import FigureWidget
 
 # %% auto #0
-__all__ = ['breaches_html', 'drift_figure', 'draw_drift', 'performance_figure', 'draw_performance', 'retrain_now',
-           'MonitoringPanel']
+__all__ = ['MonitoringPanel']
 
 # %% ../../nbs/10_views/03_monitoring_panel.ipynb #67a69eb1
-def breaches_html(
+def _breaches_html(
     check: Check | None,
 ) -> Markup:
     "What a check found, a line a breach."
@@ -43,14 +42,14 @@ def _counted(check: Check) -> str:
 _BLUE, _RED = "#2563eb", "#b91c1c"
 _SHOWN_FEATURES = 12
 
-def drift_figure() -> FigureWidget:
+def _drift_figure() -> FigureWidget:
     "A bar a feature, none yet."
     import plotly.graph_objects as go
     return go.FigureWidget(go.Bar(orientation="h")).update_layout(
         template="plotly_white", height=320, margin={"l": 160, "r": 20, "t": 40, "b": 40},
         title="Drift by feature (PSI)", yaxis_autorange="reversed")
 
-def draw_drift(
+def _draw_drift(
     figure: FigureWidget,
     check: Check,
 ) -> None:
@@ -64,13 +63,13 @@ def draw_drift(
 # %% ../../nbs/10_views/03_monitoring_panel.ipynb #7b538d87
 _METRICS = "roc_auc", "log_loss", "rmse"  # the first that was measured is drawn
 
-def performance_figure() -> FigureWidget:
+def _performance_figure() -> FigureWidget:
     "A point a batch, none yet."
     import plotly.graph_objects as go
     return go.FigureWidget(go.Scatter(mode="lines+markers", line_color=_BLUE)).update_layout(
         template="plotly_white", height=320, margin={"l": 160, "r": 20, "t": 40, "b": 40}, xaxis_type="category")
 
-def draw_performance(
+def _draw_performance(
     figure: FigureWidget,
     checks: Iterable[Check],
 ) -> None:
@@ -90,7 +89,7 @@ def draw_performance(
 _NO_NEWS = ("no dataset that the champion learned from has a newer version: "
             "training again would make the same model")
 
-def retrain_now(
+def _retrain_now(
     monitor: Monitor,
     check: Check | None,  # that is shown
 ) -> Message:
@@ -112,13 +111,13 @@ class MonitoringPanel(Panel):
         self.shown = w.Dropdown(description="batch")
         self.check = w.Button(description="Check last batch", icon="search")
         self.retrain = w.Button(description="Retrain", icon="refresh", button_style="warning")
-        self.breaches, self.drift, self.performance = w.HTML(), drift_figure(), performance_figure()
+        self.breaches, self.drift, self.performance = w.HTML(), _drift_figure(), _performance_figure()
         super().__init__(
             f"Monitoring of {name}@{alias}", controls=[w.HBox([self.shown, self.check, self.retrain])],
             views=[self.breaches, self.drift, self.performance])
         self.when_clicked(self.check, self._check)
         self.when_clicked(
-            self.retrain, lambda: retrain_now(self._monitor, self._checks.get(self.shown.value or "")),
+            self.retrain, lambda: _retrain_now(self._monitor, self._checks.get(self.shown.value or "")),
             saying="training again: train, evaluate, promote …", in_background=True)
         self.shown.observe(lambda _: self._draw(), "value")
         self.refresh()
@@ -133,10 +132,10 @@ class MonitoringPanel(Panel):
 
     def _draw(self) -> None:
         check = self._checks.get(self.shown.value or "")
-        self.breaches.value = breaches_html(check)
+        self.breaches.value = _breaches_html(check)
         if check is None: return
-        draw_drift(self.drift, check)
-        draw_performance(self.performance, self._checks.values())
+        _draw_drift(self.drift, check)
+        _draw_performance(self.performance, self._checks.values())
 
     def _check(self) -> Message:
         check = self._monitor.check()
