@@ -286,7 +286,7 @@ def _tree(run):
 @pipeline_app.command("ls")
 def pipeline_ls(name: Annotated[Optional[str], typer.Argument(help="Only executions of this pipeline.")] = None, limit: Annotated[Optional[int], typer.Option(min=1)] = None, as_json: Json = False) -> None:
     "List executions, the latest first."
-    print_rows(Workspace().pipelines.list(name, limit), as_json, {"pipeline": "name", "status": "status", "created": lambda r: r.created[:19], "execution": "id", "steps": lambda r: len(r.steps), "params": "params"})
+    print_rows(Workspace().pipelines.list(name, limit=limit), as_json, {"pipeline": "name", "status": "status", "created": lambda r: r.created[:19], "execution": "id", "steps": lambda r: len(r.steps), "params": "params"})
 
 # %% ../../../nbs/11_app/cli/01_runs.ipynb #9d130e8f
 @runs_app.command("ls")
