@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mlops_nb.serving.batches import Batches
     from mlops_nb.views.comparison_panel import ComparisonPanel
     from mlops_nb.views.monitoring_panel import MonitoringPanel
-    from mlops_nb.views.widgets import PromotionPanel
+    from mlops_nb.views.promotion_panel import PromotionPanel
 
 # %% auto #0
 __all__ = ['Workspace']
@@ -163,7 +163,7 @@ class Workspace:
 
     def promotion_panel(self, name: str, alias: str = "production") -> PromotionPanel:
         "Versions, gates, promote and roll back, in the notebook."
-        from mlops_nb.views.widgets import PromotionPanel
+        from mlops_nb.views.promotion_panel import PromotionPanel
         return PromotionPanel(self.home, name, alias)
 
     def monitoring_panel(self, name: str, alias: str = "production") -> MonitoringPanel:

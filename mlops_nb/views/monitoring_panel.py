@@ -13,8 +13,9 @@ import ipywidgets as w
 
 from ..base.display import Markup, html_table
 from ..base.project import Home
-from ..monitoring.monitors import Check, Monitor
-from ..monitoring.triggers import answer, is_news, retrain
+from ..monitoring.checks import Check
+from ..monitoring.monitors import Monitor
+from ..monitoring.triggers import has_new_data, retrain, retrain_for
 from .panel import Message, Panel, sentence, whole
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _draw_performance(
 ) -> None:
     "Fill the figure with the batches whose labels have come."
     measured = [row for check in checks for row in check.report["performance"]]
-    metric = next((name for name in _METRICS if measured and measured[0]["metrics"].get(name)), None)
+    metric = next((name for name in _METRICS if measured and name in measured[0]["metrics"]), None)
     if metric is None:
         figure.update_layout(title="Performance: no labels have come yet", yaxis_title="")
         return
@@ -94,9 +95,9 @@ def _retrain_now(
     check: Check | None,  # that is shown
 ) -> Message:
     "Train, evaluate and bring before the gates; say what was decided."
-    if not is_news(monitor): return Message(text=_NO_NEWS, tone="warning")
-    if check and check.breached: run = answer(monitor, check)
-    else: run = retrain(monitor.models, monitor.name, monitor.alias, "asked for in the monitoring panel")
+    if not has_new_data(monitor): return Message(text=_NO_NEWS, tone="warning")
+    if check and check.breached: run = retrain_for(monitor, check)
+    else: run = retrain(monitor.home, monitor.name, alias=monitor.alias, comment="asked for in the monitoring panel")
     decision = run.read_json("decision")
     if decision["promoted"]: return Message(text=f"{decision['candidate']} promoted: {decision['reason']}")
     return Message(text=f"{decision['candidate']} refused: {decision['reason']}", tone="bad")
@@ -106,14 +107,14 @@ class MonitoringPanel(Panel):
     "A model's checks; check the last batch, retrain."
 
     def __init__(self, home: Home, name: str, alias: str = "production") -> None:
-        self._monitor = Monitor(home, name, alias)
+        self._monitor = Monitor(home, name, alias=alias)
         self._checks: dict[str, Check] = {}  # by label, the latest of each
         self.shown = w.Dropdown(description="batch")
         self.check = w.Button(description="Check last batch", icon="search")
         self.retrain = w.Button(description="Retrain", icon="refresh", button_style="warning")
         self.breaches, self.drift, self.performance = w.HTML(), _drift_figure(), _performance_figure()
         super().__init__(
-            f"Monitoring of {name}@{alias}", controls=[w.HBox([self.shown, self.check, self.retrain])],
+            f"Monitoring of {self._monitor.ref}", controls=[w.HBox([self.shown, self.check, self.retrain])],
             views=[self.breaches, self.drift, self.performance])
         self.when_clicked(self.check, self._check)
         self.when_clicked(
@@ -127,7 +128,7 @@ class MonitoringPanel(Panel):
         self._checks = {check.label: check for check in self._monitor.checks()}
         labels, chosen = list(self._checks)[::-1], self.shown.value
         self.shown.options = labels
-        if chosen in labels: self.shown.value = chosen
+        if labels: self.shown.value = chosen if chosen in labels else labels[0]
         self._draw()
 
     def _draw(self) -> None:
