@@ -17,9 +17,9 @@ from ..app.workspace import Workspace
 from ..base.display import Markup, as_text, html_table
 from ..base.pages import figure_html
 from ..models.metrics import LOWER_IS_BETTER, PRIMARY
+from ..models.model import Model
 from ..models.paired_comparison import compare_predictions
-from ..models.training import Model
-from ..monitoring.monitors import Check
+from ..monitoring.checks import Check
 from ..registry.audit import Event
 from ..runs.records import RunRecord
 from ..serving.batches import Batch
