@@ -64,7 +64,7 @@ def live(
     say: Callable[[str], None] = lambda line: None,  # told what came of a step, a line each
 ) -> RunRecord:  # of the report
     "The lifecycle, from the first table to the report."
-    from mlops_nb.monitoring.triggers import answer, due
+    from mlops_nb.monitoring.triggers import due, retrain_for
     split = {"target": "late", "transform": "mlops_nb.workflows.flights:features", "time_column": "scheduled", "holdout": "1 month"}
     ingested = step("ingest 2013-01 to 2013-04", "flights", {"month": size.months[0], "share": size.share, "broken_copy": True})
     step("validate flights", "validate", {"data": f"flights@{ingested.tags['flights']}"})
@@ -72,8 +72,8 @@ def live(
     except RunFailed:
         report = ws.runs.search("step = 'validate a broken copy'", limit=1)[0].read_json("validation")
         for breach in report["breaches"]: say(f"refused: {breach['message']}")
-    step("tune", "tune", split | {"study": MODEL, "data": f"flights@{ingested.tags['flights']}", "n_trials": size.n_trials, "max_rounds": size.max_rounds})
-    trained = step("train", "train", split | {"data": f"flights@{ingested.tags['flights']}", "study": MODEL, "register_as": MODEL})
+    step("tune", "tune", split | {"study": MODEL, "data": f"flights@{ingested.tags['flights']}", "n_trials": size.n_trials, "max_rounds": size.max_rounds, "num_threads": 2})
+    trained = step("train", "train", split | {"data": f"flights@{ingested.tags['flights']}", "study": MODEL, "register_as": MODEL, "num_threads": 2})
     first = f"{MODEL}@{trained.tags['registered']}"
     step("evaluate", "evaluate", {"model": first, "slices": ["carrier", "origin"]})
     say(_decided(step("promote", "promote", {"model": first, "comment": "the first model"})))
@@ -88,7 +88,7 @@ def live(
         check = next(check for check in monitor.checks() if check.id == watched.tags["check"])
         if not due(monitor): continue
         say(f"{label}: " + "; ".join(breach.message for breach in check.breaches[:2]) + (f"; and {len(check.breaches) - 2} more" if len(check.breaches) > 2 else ""))
-        say(_decided(answer(monitor, check, lambda name, notebook, params: step(name, str(notebook), params))))
+        say(_decided(retrain_for(monitor, check, execute=lambda name, notebook, params: step(name, str(notebook), params))))
     last = step("ingest 2013-12 with labels", "flights", {"month": size.months[-1] + 1, "share": size.share})
     return step("report", "report", {"model": MODEL, "frozen": first, "labels": f"flights@{last.tags['flights']}", "key": ["scheduled", "carrier", "flight", "origin"]})
 

@@ -14,7 +14,7 @@ import pandas as pd
 from ..base.core import write_whole
 from ..base.errors import BadParameter, BadTable, storage_errors
 from ..data.tables import read_table
-from ..models.training import guess_task
+from ..models.targets import guess_task
 from .workspace import Workspace
 from .workflow_notebooks import workflow
 
@@ -100,7 +100,7 @@ def init(
     write_whole(folder/".gitignore", ".mlops/\n__pycache__/\n.ipynb_checkpoints/\n")
     write_whole(folder/"README.md", _README.format(name=name, package=package, target=target, task=task))
     nbformat.write(_features(package, name, target, who), folder/"nbs"/"00_features.ipynb")
-    defaults = {"data": name, "against": f"{name}@1", "target": target, "task": task, "transform": f"{package}.features:features", "register_as": name, "study": name, "labels": name if who else "", "key": who[:1]}
+    defaults = {"data": name, "against": f"{name}@1", "target": target, "task": task, "transform": f"{package}.features:features", "register_as": name, "study": name, "labels": name if who else "", "key": who[:1], "num_threads": 2}
     for notebook in NOTEBOOKS:
         model = {"evaluate": name, "promote": name, "score": f"{name}@production", "monitor": name}.get(notebook)
         own = {key: value for key, value in defaults.items() if not (notebook == "train" and key == "study") and not (notebook == "evaluate" and key == "data")}

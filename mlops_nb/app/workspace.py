@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from mlops_nb.data.expectation_versions import ExpectationsVersions
     from mlops_nb.monitoring.monitors import Monitors
     from mlops_nb.pipelines.pipelines import Pipelines
+    from mlops_nb.app.models_door import ModelsDoor
     from mlops_nb.promotion.lineage import LineageOf
     from mlops_nb.registry.audit import Audit
-    from mlops_nb.registry.registry import Models
     from mlops_nb.runs.execution import Execution
     from mlops_nb.runs.runs import Runs
     from mlops_nb.runs.wandb_mirror import Mirror
@@ -117,10 +117,10 @@ class Workspace:
         return StudiesDoor(self.execution)
 
     @cached_property
-    def models(self) -> Models:
+    def models(self) -> ModelsDoor:
         "Registered models: what is known of them, and what is decided about them."
-        from mlops_nb.registry.registry import Models
-        return Models(self.home)
+        from mlops_nb.app.models_door import ModelsDoor
+        return ModelsDoor(self.home)
 
     @cached_property
     def lineage(self) -> LineageOf:
@@ -145,13 +145,13 @@ class Workspace:
         rows: pd.DataFrame,
     ) -> pd.DataFrame:
         "The rows with their predictions."
-        from mlops_nb.serving.batches import score
+        from mlops_nb.serving.scorer import score
         return score(self.home, reference, rows)
 
     def serve(self, *names: str, host: str = "127.0.0.1", port: int = 8080, key: str | None = None) -> None:
         "Serve models over REST until interrupted."
         from mlops_nb.serving.server import serve
-        serve(self.home, list(names), host, port, key)
+        serve(self.home, list(names), host=host, port=port, key=key)
 
     @cached_property
     def monitors(self) -> Monitors:

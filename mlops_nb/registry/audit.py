@@ -5,120 +5,255 @@
 # %% ../../nbs/06_registry/00_audit.ipynb #63b0654d
 from __future__ import annotations
 
-import contextlib, json
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ..base import schema as db
+from ..base.collections import Collection
 from ..base.core import author, digest, iso, now, write_whole
-from ..base.display import Shown
-from ..base.errors import MLOpsError
+from ..base.display import Listing, Shown, short_time
+from ..base.errors import MLOpsError, NotFound
 from ..base.project import Home
 
 # %% auto #0
-__all__ = ['MOVES', 'BrokenChain', 'Event', 'Audit']
+__all__ = ['Action', 'Move', 'MOVES', 'Event', 'BrokenChain', 'Audit']
 
 # %% ../../nbs/06_registry/00_audit.ipynb #40d80555
-class BrokenChain(MLOpsError): "An audit trail that somebody changed."; exit_code = 1
+Action = Literal[
+    "register", "describe", "policy", "approve", "reject", "schedule", "promote", "refuse", "override", "rollback",
+    "trust", "delete"]
+Move = Literal["promote", "override", "rollback"]
+MOVES: tuple[Move, ...] = get_args(Move)  # the actions that move an alias
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Event(Shown):
     "One change, or one refusal of a change."
-    seq: int       # from 1, without gaps
+    seq: int                # from 1, without gaps
     time: str
     actor: str
-    action: str    # register | describe | policy | approve | reject | schedule | promote | refuse | override | rollback | trust | delete
-    subject: str   # reference of the model version, or the model's name
-    detail: dict   # what the action needs to be understood: alias, from, to, reason, gates
-    previous: str  # hash of the event before it; empty for the first
+    action: Action
+    subject: str            # reference of the model version, or the model's name
+    detail: dict[str, Any]  # what the action needs to be understood: alias, from, to, reason, gates
+    previous: str           # hash of the event before it; empty for the first
     hash: str
 
     @property
     def model(self) -> str: return self.subject.partition("@")[0]
 
-MOVES = "promote", "override", "rollback"  # the actions that move an alias
-
-def _hash(event: dict) -> str: return digest({key: value for key, value in event.items() if key != "hash"})
+    def summary(self) -> dict[str, object]:
+        known = {name: self.detail.get(name) for name in ("alias", "from", "to")}
+        return {
+            "event": self.seq, "when": short_time(self.time), "who": self.actor, "what": self.action,
+            "version": self.subject, **known}
 
 # %% ../../nbs/06_registry/00_audit.ipynb #77d2b23b
-class Audit:
+def _hash(
+    fields: Mapping[str, Any],  # of an event
+) -> str:
+    return digest({name: value for name, value in fields.items() if name != "hash"})
+
+# %% ../../nbs/06_registry/00_audit.ipynb #c7d3da7a
+class BrokenChain(MLOpsError):
+    "An audit trail that somebody changed."
+    exit_code = 1
+
+def _broken(message: str) -> NoReturn: raise BrokenChain(f"{message}; restore the store from a backup")
+
+class _End(NamedTuple):
+    "Where a trail ends, as somebody noted it."
+    seq: int
+    hash: str
+
+def _check_chain(events: Sequence[Event]) -> _End:
+    "Where the events end; each of them follows the one before it and was not changed."
+    previous = ""
+    for place, event in enumerate(events, 1):
+        if event.seq != place: _broken(f"audit event {place} is missing: {event.seq} stands in its place")
+        if event.previous != previous:
+            _broken(f"audit event {place} does not follow event {place - 1}: one of the two was exchanged")
+        if _hash(event.asdict()) != event.hash:
+            what = f"{event.action} {event.subject}, {event.time[:19]}"
+            _broken(f"audit event {place} ({what}) was changed after it was written")
+        previous = event.hash
+    return _End(len(events), previous)
+
+# %% ../../nbs/06_registry/00_audit.ipynb #18e5d5ae
+def _check_end(end: _End, noted: _End | None) -> None:
+    "The trail ends where the store says."
+    noted = noted or _End(0, "")
+    if noted == end: return
+    if noted.seq <= end.seq: _broken("the note of where the audit trail ends was changed")
+    _broken(f"audit event {end.seq + 1} is missing: the trail ends with {end.seq}, and should end with {noted.seq}")
+
+def _check_seen(events: Sequence[Event], seen: _End | None) -> None:
+    "The last event that this folder has seen is still there."
+    if seen is None: return
+    if seen.seq <= len(events) and events[seen.seq - 1].hash == seen.hash: return
+    known = f"this folder has seen event {seen.seq} ({seen.hash[:12]}…), which the trail no longer has"
+    _broken(f"audit event {min(seen.seq, len(events) + 1)} is missing or another: {known}")
+
+# %% ../../nbs/06_registry/00_audit.ipynb #3be73a38
+_PAST_THE_TRAIL = "it was changed past the trail"
+
+def _check_packages(
+    events: Sequence[Event],
+    packages: Mapping[str, str],  # that the registry holds, by reference
+) -> None:
+    registered = {event.subject: event for event in events if event.action == "register"}
+    for ref, package in packages.items():
+        event = registered.get(ref)
+        if event and event.detail["package"] == package: continue
+        trail = "the trail it never was registered"
+        if event: trail = f"audit event {event.seq} it is {event.detail['package'][:12]}…"
+        _broken(f"{ref} is the package {package[:12]}…, but by {trail}: {_PAST_THE_TRAIL}")
+
+_Alias = tuple[str, str]  # of a model, by its name
+
+def _check_aliases(
+    events: Sequence[Event],
+    aliases: Mapping[_Alias, int],  # that the registry holds, with the version that each points to
+) -> None:
+    moves = {(event.model, event.detail["alias"]): event for event in events if event.action in MOVES}
+    for alias in sorted(moves.keys() | aliases.keys()):
+        event = moves.get(alias)
+        if event and event.detail["to"] == aliases.get(alias): continue
+        trail = f"audit event {event.seq} it is {event.detail['to']}" if event else "the trail it never was moved"
+        _broken(f"{'@'.join(alias)} is version {aliases.get(alias)}, but by {trail}: {_PAST_THE_TRAIL}")
+
+# %% ../../nbs/06_registry/00_audit.ipynb #377f56be
+class _Trail(NamedTuple):
+    "All that `verify` compares, as the store has it at one moment."
+    events: Sequence[Event]
+    end: _End | None
+    packages: Mapping[str, str]
+    aliases: Mapping[_Alias, int]
+
+_EVENTS = sa.select(db.audit).order_by(db.audit.c.seq)
+_END = sa.select(db.audit_head.c.seq, db.audit_head.c.hash)
+
+def _noted_end(connection: Connection) -> _End | None:
+    row = connection.execute(_END).first()
+    return _End(row.seq, row.hash) if row else None
+
+def _read_trail(home: Home) -> _Trail:
+    versions = db.model_versions.c
+    with home.store.read() as connection:
+        rows = connection.execute(sa.select(versions.name, versions.version, versions.package)).all()
+        pointers = connection.execute(sa.select(db.aliases)).all()
+        return _Trail(
+            events=[Event(**row) for row in connection.execute(_EVENTS).mappings()],
+            end=_noted_end(connection),
+            packages={f"{row.name}@{row.version}": row.package for row in rows},
+            aliases={(row.name, row.alias): row.version for row in pointers})
+
+def _read_events(home: Home, model: str | None, actions: Sequence[str]) -> Iterator[Event]:
+    subject, query = db.audit.c.subject, _EVENTS
+    if model is not None:
+        query = query.where(sa.or_(subject == model, subject.startswith(f"{model}@", autoescape=True)))
+    if actions: query = query.where(db.audit.c.action.in_(actions))
+    for event in (Event(**row) for row in home.store.rows(query)):
+        if model in (None, event.model): yield event  # SQLite's LIKE takes upper and lower case for the same
+
+def _find(home: Home, number: str) -> Event:
+    if number.isdecimal():
+        rows = home.store.rows(_EVENTS.where(db.audit.c.seq == int(number)))
+        if rows: return Event(**rows[0])
+    with home.store.read() as connection: end = _noted_end(connection) or _End(0, "")
+    raise NotFound(f"there is no audit event {number}: the trail has the events 1 to {end.seq}")
+
+# %% ../../nbs/06_registry/00_audit.ipynb #bd9a4ae5
+def _append(connection: Connection, action: Action, subject: str, detail: Mapping[str, object]) -> Event:
+    if connection.dialect.name == "postgresql": connection.execute(sa.text("LOCK TABLE audit IN EXCLUSIVE MODE"))
+    end = _noted_end(connection)
+    fields: dict[str, Any] = dict(
+        seq=end.seq + 1 if end else 1, time=iso(now()), actor=author(), action=action, subject=subject,
+        detail=json.loads(json.dumps(detail)), previous=end.hash if end else "")
+    event = Event(**fields, hash=_hash(fields))
+    connection.execute(sa.insert(db.audit), event.asdict())
+    noted = dict(seq=event.seq, hash=event.hash)
+    note = sa.update(db.audit_head) if end else sa.insert(db.audit_head).values(id=1)
+    connection.execute(note.values(noted))
+    return event
+
+# %% ../../nbs/06_registry/00_audit.ipynb #95a20693
+class _Seen:
+    "The last event that a workspace folder has seen."
+
+    def __init__(self, home: Home) -> None: self._file = home.folder / "audit.seen"
+
+    def read(self) -> _End | None:
+        return _End(**json.loads(self._file.read_text())) if self._file.is_file() else None
+
+    def remember(self, end: _End | None) -> None:
+        "Take note of where the trail ends, unless the folder has seen more of it."
+        seen = self.read()
+        if end and (seen is None or seen.seq < end.seq): write_whole(self._file, json.dumps(end._asdict()))
+
+@contextmanager
+def _writing(home: Home, seen: _Seen) -> Iterator[Connection]:
+    with home.store.write() as connection:
+        yield connection
+        end = _noted_end(connection)
+    seen.remember(end)
+
+# %% ../../nbs/06_registry/00_audit.ipynb #5e9f41ae
+def _verify(trail: _Trail, seen: _Seen) -> int:
+    end = _check_chain(trail.events)
+    _check_end(end, trail.end)
+    _check_seen(trail.events, seen.read())
+    _check_packages(trail.events, trail.packages)
+    _check_aliases(trail.events, trail.aliases)
+    seen.remember(trail.end)
+    return end.seq
+
+def _export(events: Sequence[Event], path: Path) -> int:
+    write_whole(path, "".join(json.dumps(event.asdict()) + "\n" for event in events))
+    return len(events)
+
+# %% ../../nbs/06_registry/00_audit.ipynb #1b741b0a
+class Audit(Collection[Event]):
     "The audit trail of a workspace."
+    _example = "action = promote"
 
-    def __init__(self, home: Home): self._home, self._seen = home, home.folder/"audit.seen"
+    def __init__(self, home: Home) -> None: self._home, self._seen = home, _Seen(home)
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[Connection]:
-        "A transaction in which events are appended; what it wrote is remembered when it is done."
-        with self._home.store.write() as connection: yield connection
-        self._remember()
-
-    def append(self,
-        connection: Connection,  # of `writing`: the change and its event both happen, or neither
-        action: str,
-        subject: str,
-        **detail: object,
-    ) -> Event:
-        "Add an event at the end of the chain."
-        if connection.dialect.name == "postgresql": connection.execute(sa.text("LOCK TABLE audit IN EXCLUSIVE MODE"))
-        head = connection.execute(sa.select(db.audit_head.c.seq, db.audit_head.c.hash)).first()
-        event = dict(seq=head.seq + 1 if head else 1, time=iso(now()), actor=author(), action=action, subject=subject, detail=json.loads(json.dumps(detail)), previous=head.hash if head else "")
-        event["hash"] = _hash(event)
-        connection.execute(sa.insert(db.audit), event)
-        connection.execute(sa.update(db.audit_head).values(seq=event["seq"], hash=event["hash"]) if head else sa.insert(db.audit_head).values(id=1, seq=event["seq"], hash=event["hash"]))
-        return Event(**event)
+    def __getitem__(self, reference: int | str) -> Event:
+        "One event by its number; raise `NotFound` when there is none."
+        return _find(self._home, str(reference))
 
     def list(self,
-        model: str|None = None,     # events of one model; all when not given
-        actions: tuple[str, ...] = (),  # only these; all when not given
-    ) -> list[Event]:
+        name: str | None = None,      # events of one model; all when not given
+        actions: Sequence[str] = (),  # only these; all when not given
+    ) -> Listing[Event]:
         "Events in their order."
-        query = sa.select(db.audit).order_by(db.audit.c.seq)
-        if model is not None: query = query.where(sa.or_(db.audit.c.subject == model, db.audit.c.subject.startswith(f"{model}@", autoescape=True)))
-        if actions: query = query.where(db.audit.c.action.in_(actions))
-        return [event for event in (Event(**row) for row in self._home.store.rows(query)) if model in (None, event.model)]
+        return Listing(_read_events(self._home, name, actions))
+
+    def _everything(self) -> Listing[Event]: return self.list()
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        "A transaction in which events are appended; what it wrote is remembered when it is done."
+        return _writing(self._home, self._seen)
+
+    def append(self,
+        connection: Connection,  # of `writing`
+        action: Action,
+        subject: str,            # reference of the model version, or the model's name
+        **detail: object,        # ready for JSON
+    ) -> Event:
+        "Add an event at the end of the chain."
+        return _append(connection, action, subject, detail)
 
     def verify(self) -> int:  # the number of events
-        "Check the whole chain, its end, and that every version and every alias is what it says; raise `BrokenChain`, naming the first event that does not fit."
-        with self._home.store.read() as connection:
-            events = [Event(**row) for row in connection.execute(sa.select(db.audit).order_by(db.audit.c.seq)).mappings()]
-            head = connection.execute(sa.select(db.audit_head.c.seq, db.audit_head.c.hash)).first()
-            packages = {f"{row.name}@{row.version}": row.package for row in connection.execute(sa.select(db.model_versions.c.name, db.model_versions.c.version, db.model_versions.c.package))}
-            held = {(row.name, row.alias): row.version for row in connection.execute(sa.select(db.aliases))}
-        previous = ""
-        for at, event in enumerate(events, 1):
-            if event.seq != at: _broken(f"audit event {at} is missing: {event.seq} stands in its place")
-            if event.previous != previous: _broken(f"audit event {at} does not follow event {at - 1}: one of the two was exchanged")
-            if _hash(event.asdict()) != event.hash: _broken(f"audit event {at} ({event.action} {event.subject}, {event.time[:19]}) was changed after it was written")
-            previous = event.hash
-        if (head.seq, head.hash) != (len(events), previous) if head else events: _broken(f"audit event {len(events) + 1} is missing: the trail ends with {len(events)}, and should end with {head.seq}" if head and head.seq > len(events) else "the note of where the audit trail ends was changed")
-        seen = json.loads(self._seen.read_text()) if self._seen.is_file() else None
-        if seen and (seen["seq"] > len(events) or events[seen["seq"] - 1].hash != seen["hash"]): _broken(f"audit event {min(seen['seq'], len(events) + 1)} is missing or another: this folder has seen event {seen['seq']} ({seen['hash'][:12]}…), which the trail no longer has")
-        registered = {event.subject: event for event in events if event.action == "register"}
-        for ref, package in packages.items():
-            if ref not in registered or registered[ref].detail["package"] != package: _broken(f"{ref} is the package {package[:12]}…, but by " + (f"audit event {registered[ref].seq} it is {registered[ref].detail['package'][:12]}…" if ref in registered else "the trail it never was registered") + ": it was changed past the trail")
-        said = {(event.model, event.detail["alias"]): event for event in events if event.action in MOVES}
-        for key in sorted(said.keys() | held.keys()):
-            event = said.get(key)
-            if event is None or held.get(key) != event.detail["to"]: _broken(f"{'@'.join(key)} is version {held.get(key)}, but by " + (f"audit event {event.seq} it is {event.detail['to']}" if event else "the trail it never was moved") + ": it was changed past the trail")
-        self._remember(events[-1] if events else None)
-        return len(events)
-
-    def _remember(self, event: Event|None = None) -> None:
-        if event is None:
-            found = self._home.store.rows(sa.select(db.audit_head))
-            if not found: return
-            seq, hash = found[0]["seq"], found[0]["hash"]
-        else: seq, hash = event.seq, event.hash
-        if not self._seen.is_file() or json.loads(self._seen.read_text())["seq"] < seq: write_whole(self._seen, json.dumps({"seq": seq, "hash": hash}))
+        "Check the whole chain, its end, every version and every alias; raise `BrokenChain` at the first breach."
+        return _verify(_read_trail(self._home), self._seen)
 
     def export(self, path: Path) -> int:  # the number of events
         "Write the trail as JSON Lines."
-        events = self.list()
-        write_whole(path, "".join(json.dumps(event.asdict()) + "\n" for event in events))
-        return len(events)
-
-def _broken(what: str): raise BrokenChain(f"{what}; restore the store from a backup")
+        return _export(self.list(), path)

@@ -15,23 +15,26 @@ import sqlalchemy as sa
 from ..base import schema as db
 from ..base.errors import MLOpsError
 from ..base.references import check_name
-from ..promotion.gates import Finding, evidence, evidence_svg
+from ..promotion.evidence_plots import Evidence, evidence_svg
+from ..promotion.gates import Finding
 from ..base.project import Home
 from ..promotion.lineage import LineageOf
-from ..monitoring.monitors import Check, Monitor
+from ..monitoring.checks import Check
 from ..data.comparisons import ProfileComparison, statistics_html
-from ..promotion.promotion import RefusedByGates
-from ..registry.registry import Models
+from ..promotion.decisions import RefusedByGates
+from ..registry.model_versions import Models
 from ..runs.records import RunRecord
-from ..registry.registry import ModelVersion, evaluations
-from ..monitoring.triggers import answer, is_news, retrain
+from ..registry.model_versions import ModelVersion
+from ..registry.evaluations import evaluations
+from ..monitoring.monitors import Monitor
+from ..monitoring.triggers import has_new_data, retrain, retrain_for
 
 # %% auto #0
 __all__ = ['log', 'PromotionPanel', 'notebook_diff', 'MonitoringPanel', 'ComparisonPanel']
 
 # %% ../../nbs/10_views/00_widgets.ipynb #1544fb0f
 log = logging.getLogger(__name__)
-_COLOUR = {"pass": "#15803d", "fail": "#b91c1c", "cannot tell": "#b45309", "not run": "#6b7280", "promote": "#15803d", "refuse": "#b91c1c", "rollback": "#b45309", "override": "#b91c1c", "approve": "#15803d", "reject": "#b91c1c"}
+_COLOUR = {"pass": "#15803d", "fail": "#b91c1c", "inconclusive": "#b45309", "not run": "#6b7280", "promote": "#15803d", "refuse": "#b91c1c", "rollback": "#b45309", "override": "#b91c1c", "approve": "#15803d", "reject": "#b91c1c"}
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]], caption: str = "") -> str:
     "A table of text; a cell that names an outcome is coloured."
@@ -154,15 +157,15 @@ class PromotionPanel(_Panel):
     def _beside(self) -> str:
         "Each metric of both with its interval, and the gain where the two were compared."
         candidate, champion = self._chosen()
-        reports = [found[0].report if version and (found := evaluations(self._models, version)) else None for version in (champion, candidate)]
+        reports = [found[0].report if version and (found := evaluations(self._models.home, version)) else None for version in (champion, candidate)]
         if not reports[1]: return f"<p>{escape(candidate.ref)} was not evaluated yet: run evaluate.ipynb</p>"
         def said(report, name):
             one = report and report["metrics"].get(name)
             return "" if not one or one["value"] is None else f"{one['value']:.4f} ({one['low']:.4f} to {one['high']:.4f})" if one["low"] is not None else f"{one['value']:.4f}"
         rows = [(name.replace("_", " "), *(said(report, name) for report in (reports if champion else reports[1:]))) for name in reports[1]["metrics"]]
-        compared = next((one for one in evaluations(self._models, candidate) if champion and one.champion == champion.version), None)
+        compared = next((one for one in evaluations(self._models.home, candidate) if champion and one.champion == champion.version), None)
         gain = compared and compared.report["against_champion"]
-        words = "" if not champion else f"<p>{escape(champion.ref)} was not compared with it on the same rows yet.</p>" if not gain else evidence_svg([evidence(f"gain in {gain['metric']} over {champion.ref}", gain["gain"]["value"], gain["gain"]["low"], gain["gain"]["high"], 0.0)])
+        words = "" if not champion else f"<p>{escape(champion.ref)} was not compared with it on the same rows yet.</p>" if not gain else evidence_svg([Evidence(name=f"gain in {gain['metric']} over {champion.ref}", limit=0.0, **{end: gain["gain"][end] for end in ("value", "low", "high")})])
         return _table(("metric, 95 % interval", *([champion.ref] if champion else []), candidate.ref), rows) + words
 
     def _changed(self) -> str:
@@ -234,7 +237,7 @@ class MonitoringPanel(_Panel):
 
     def __init__(self, home: Home, name: str, alias: str = "production"):
         import plotly.graph_objects as go
-        self._monitor = Monitor(home, name, alias)
+        self._monitor = Monitor(home, name, alias=alias)
         self.shown = w.Dropdown(description="batch")
         self.said, self.breaches = w.HTML(), w.HTML()
         layout = {"template": "plotly_white", "height": 320, "margin": {"l": 140, "r": 20, "t": 40, "b": 40}}
@@ -284,8 +287,8 @@ class MonitoringPanel(_Panel):
     def _answer(self) -> None:
         try:
             check = self._checks.get(self.shown.value)
-            if not is_news(self._monitor): self._say("no dataset that the champion learned from has a newer version: training again would make the same model", "#b45309"); return
-            run = answer(self._monitor, check) if check and check.breached else retrain(self._monitor.models, self._monitor.name, self._monitor.alias, "asked for in the monitoring panel")
+            if not has_new_data(self._monitor): self._say("no dataset that the champion learned from has a newer version: training again would make the same model", "#b45309"); return
+            run = retrain_for(self._monitor, check) if check and check.breached else retrain(self._monitor.home, self._monitor.name, alias=self._monitor.alias, comment="asked for in the monitoring panel")
             decision = run.read_json("decision")
             self._say(f"{decision['candidate']} {'promoted' if decision['promoted'] else 'refused'}: {decision['reason']}", "#15803d" if decision["promoted"] else "#b91c1c")
         except Exception as error: self._say(_line(error), "#b91c1c")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlops_nb.data.datasets import DatasetVersion
     from mlops_nb.models.model import Model
     from mlops_nb.models.targets import Task
-    from mlops_nb.registry.registry import ModelVersion
+    from mlops_nb.registry.model_versions import ModelVersion
     from mlops_nb.runs.run import Run
 
 # %% auto #0

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from airports import Airports, at_hour
-from mlops_nb.promotion.gates import Case, ask
-from mlops_nb.promotion.provenance_gates import feature_parity
-from mlops_nb.registry.registry import ModelVersion
+from mlops_nb.promotion.gates import Case
+from mlops_nb.runs.fork_messages import ask
+from mlops_nb.promotion.data_gates import feature_parity
+from mlops_nb.registry.model_versions import ModelVersion
 from mlops_nb.runs.run import begin_run
 
 NOW = at_hour(4)

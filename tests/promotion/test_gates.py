@@ -10,10 +10,14 @@ from sklearn.datasets import load_breast_cancer
 
 from mlops_nb.data.expectations import ColumnRule, Expectations
 from mlops_nb.features.transforms import identity
-from mlops_nb.promotion.gates import ask, build_case, evidence, evidence_svg
+from mlops_nb.runs.fork_messages import ask
+from mlops_nb.promotion.gates import build_case, evidence
+from mlops_nb.promotion.evidence_plots import evidence_svg
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.runs.run import begin_run
-from mlops_nb.models.training import fit, pack, prepare
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit
+from mlops_nb.models.training_data import prepare
 from mlops_nb.app.workflow_notebooks import workflow
 from mlops_nb.app.workspace import Workspace
 
@@ -86,7 +90,7 @@ def model(ws):
     "Register a small model of a run that is given."
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
     def made(run) -> str:
-        run.save("model", pack(fit(prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0), rounds=2, num_threads=1), ws.artifacts))
+        run.save("model", pack(fit(prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0), rounds=2, num_threads=1), ws.artifacts))
         return ws.models.register("m", run).ref
     return made
 
@@ -131,7 +135,7 @@ def test_code_has_to_be_in_the_commit(ws, model, write_notebook):
     def again(name: str) -> str:
         run = begin_run(ws.home, "learn.ipynb", kind="batch", source=ws.artifacts.put(ws.root / "learn.ipynb"))
         table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
-        run.save("model", pack(fit(prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0), rounds=3, num_threads=1), ws.artifacts))
+        run.save("model", pack(fit(prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0), rounds=3, num_threads=1), ws.artifacts))
         run.end()
         return ws.models.register(name, run).ref
     git("add", "."), git("commit", "-m", "second")
@@ -158,7 +162,7 @@ def test_pickle_is_read_only_when_the_version_is_trusted(ws):
     from mlops_nb.models.training import fit_estimator
     from sklearn.linear_model import LogisticRegression
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
-    data = prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0)
+    data = prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0)
     made = fit_estimator(data, LogisticRegression())
     run = begin_run(ws.home, "here")
     run.save("model", pack(replace(made, file=pickle.dumps(made.predictor), format="pickle"), ws.artifacts))
@@ -172,7 +176,7 @@ def test_pickle_is_read_only_when_the_version_is_trusted(ws):
 
 def test_gate_that_raises_or_measures_nonsense_closes_and_the_trail_can_hold_it(ws, model):
     from mlops_nb.promotion.gates import gate
-    from mlops_nb.promotion.promotion import RefusedByGates
+    from mlops_nb.promotion.decisions import RefusedByGates
     reference = model(begin_run(ws.home, "here"))
 
     @gate

@@ -10,7 +10,7 @@ import pytest
 
 from support import command, start, wait_for
 from mlops_nb.base import schema as db
-from mlops_nb.serving.batches import Scorer
+from mlops_nb.serving.scorer import Scorer
 from mlops_nb.app.workflow_notebooks import workflow
 from mlops_nb.app.workspace import Workspace
 

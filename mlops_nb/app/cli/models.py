@@ -74,7 +74,7 @@ def model_show(reference: str, as_json: Json = False) -> None:
     "Show one model version: what it takes, what it is worth, where it came from."
     version = Workspace().models[reference]
     model = version.load()
-    other = {name: f"{was}, here {here}" for name, (was, here) in version.other_here().items()}
+    other = {name: f"{was}, here {here}" for name, (was, here) in version.package_mismatches().items()}
     show_one(version.asdict() | {"format": model.format, "transform": model.transform, "signature": {name: f"{kind} {_domain(model.domain.get(name, {}))}".strip() for name, kind in model.signature.items()}, "other packages here": other}, as_json)
 
 def _domain(seen: dict) -> str:
@@ -156,7 +156,7 @@ def model_promote(
     as_json: Json = False,
 ) -> None:
     "Move an alias to a version, when its policy allows it."
-    from mlops_nb.promotion.promotion import RefusedByGates
+    from mlops_nb.promotion.decisions import RefusedByGates
     try: decision = Workspace().models.promote(reference, to, comment, override, _moment(at, "--at"))
     except RefusedByGates as refusal: _findings(refusal.decision, as_json); raise
     _findings(decision, as_json)
