@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from mlops_nb.runs.parameters import Secret
     from mlops_nb.runs.run import current_run
 
-__all__ = ["Secret", "Workspace", "current_run", "feature_view", "gate", "pipeline", "step", "transform"]
-
-_MODULES = {  # imported when first used: `import mlops_nb` costs nothing
-    "Secret": "runs.parameters",
+_MODULES = {  # of the public names; imported when a name is first used, so that `import mlops_nb` costs nothing
     "Workspace": "app.workspace",
     "current_run": "runs.run",
+    "transform": "features.transforms",
     "feature_view": "features.feature_views",
-    "gate": "promotion.gates",
     "pipeline": "pipelines.declarations",
     "step": "pipelines.steps",
-    "transform": "features.transforms",
+    "gate": "promotion.gates",
+    "Secret": "runs.parameters",
 }
+__all__ = [  # noqa: RUF022 - in the order in which a reader meets them
+    "Workspace", "current_run", "transform", "feature_view", "pipeline", "step", "gate", "Secret",
+]
 
 
 def __getattr__(name: str) -> object:

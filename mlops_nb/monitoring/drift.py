@@ -14,7 +14,7 @@ from ..data.comparisons import ColumnComparison, compare_profiles
 from .thresholds import DEFAULT_THRESHOLDS, ThresholdBreach, Thresholds
 
 if TYPE_CHECKING:
-    from mlops_nb.models.training import Model
+    from mlops_nb.models.model import Model
     from mlops_nb.serving.batches import Batch
 
 # %% auto #0

@@ -26,7 +26,7 @@ from ..data.profiles import Profile, profile
 from .scorer import Scorer, join_predictions
 
 if TYPE_CHECKING:
-    from mlops_nb.models.training import Model
+    from mlops_nb.models.model import Model
     from mlops_nb.runs.run import Run
 
 # %% auto #0

@@ -14,7 +14,7 @@ from ..base.project import Home
 from ..base.references import parse_reference
 from ..data.datasets import Datasets
 from ..features.transforms import JoinedTables
-from ..promotion import policies  # noqa: F401 - until wt-promotion is merged
+from ..promotion.policies import check_environment
 from ..registry.model_versions import Models
 from ..registry.version_transforms import transform_of
 
@@ -34,19 +34,18 @@ class Scorer:
         *,
         run: Run | None = None,  # that records what is read
     ) -> None:
-        datasets, models = Datasets(home), Models(home)
-        version = models[reference]
+        version = Models(home)[reference]
         self.version = run.use(version) if run else version
-        models.check_environment(self.version, parse_reference(reference).alias or "")
+        check_environment(home, self.version, alias=parse_reference(reference).alias or "")
         self.model = self.version.load()
         self._transform = transform_of(home, self.version, self.model)
-        self._tables = JoinedTables(run.use if run else datasets.__getitem__)
+        self._tables = JoinedTables(run.use if run else Datasets(home).__getitem__)
 
     def predict(self,
         rows: pd.DataFrame,                  # raw, with the columns of the model's signature
     ) -> tuple[pd.DataFrame, pd.DataFrame]:  # predictions and features, with the rows' index
         "Predict; raise `SignatureMismatch` for other columns."
-        return self.model.predict(rows, self._transform, self._tables.of(self._transform))
+        return self.model.predict(rows, self._transform, tables=self._tables.of(self._transform))
 
 # %% ../../nbs/08_serving/00_scorer.ipynb #edf0f4b5
 def join_predictions(

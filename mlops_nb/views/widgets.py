@@ -15,12 +15,13 @@ import sqlalchemy as sa
 from ..base import schema as db
 from ..base.errors import MLOpsError
 from ..base.references import check_name
-from ..promotion.gates import Finding, evidence, evidence_svg
+from ..promotion.evidence_plots import Evidence, evidence_svg
+from ..promotion.gates import Finding
 from ..base.project import Home
 from ..promotion.lineage import LineageOf
 from ..monitoring.checks import Check
 from ..data.comparisons import ProfileComparison, statistics_html
-from ..promotion.promotion import RefusedByGates
+from ..promotion.decisions import RefusedByGates
 from ..registry.model_versions import Models
 from ..runs.records import RunRecord
 from ..registry.model_versions import ModelVersion
@@ -33,7 +34,7 @@ __all__ = ['log', 'PromotionPanel', 'notebook_diff', 'MonitoringPanel', 'Compari
 
 # %% ../../nbs/10_views/00_widgets.ipynb #1544fb0f
 log = logging.getLogger(__name__)
-_COLOUR = {"pass": "#15803d", "fail": "#b91c1c", "cannot tell": "#b45309", "not run": "#6b7280", "promote": "#15803d", "refuse": "#b91c1c", "rollback": "#b45309", "override": "#b91c1c", "approve": "#15803d", "reject": "#b91c1c"}
+_COLOUR = {"pass": "#15803d", "fail": "#b91c1c", "inconclusive": "#b45309", "not run": "#6b7280", "promote": "#15803d", "refuse": "#b91c1c", "rollback": "#b45309", "override": "#b91c1c", "approve": "#15803d", "reject": "#b91c1c"}
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]], caption: str = "") -> str:
     "A table of text; a cell that names an outcome is coloured."
@@ -164,7 +165,7 @@ class PromotionPanel(_Panel):
         rows = [(name.replace("_", " "), *(said(report, name) for report in (reports if champion else reports[1:]))) for name in reports[1]["metrics"]]
         compared = next((one for one in evaluations(self._models.home, candidate) if champion and one.champion == champion.version), None)
         gain = compared and compared.report["against_champion"]
-        words = "" if not champion else f"<p>{escape(champion.ref)} was not compared with it on the same rows yet.</p>" if not gain else evidence_svg([evidence(f"gain in {gain['metric']} over {champion.ref}", gain["gain"]["value"], gain["gain"]["low"], gain["gain"]["high"], 0.0)])
+        words = "" if not champion else f"<p>{escape(champion.ref)} was not compared with it on the same rows yet.</p>" if not gain else evidence_svg([Evidence(name=f"gain in {gain['metric']} over {champion.ref}", limit=0.0, **{end: gain["gain"][end] for end in ("value", "low", "high")})])
         return _table(("metric, 95 % interval", *([champion.ref] if champion else []), candidate.ref), rows) + words
 
     def _changed(self) -> str:

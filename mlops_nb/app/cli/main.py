@@ -11,8 +11,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from . import data  # noqa: F401 - they add their commands to the app
-from ...base.schema import models, runs  # noqa: F401 - they add their commands to the app
+from . import data, models, runs  # noqa: F401 - they add their commands to the app
 from ...base.core import iso, now
 from ...base.errors import BadParameter, MLOpsError, RunFailed
 from .groups import Json, app, monitor_app, print_rows
@@ -51,7 +50,7 @@ def _misused(error: Exception) -> int:
     return error.exit_code
 
 def _fail(error: Exception, status: int) -> None:
-    folder, known = Workspace().folder, isinstance(error, MLOpsError)
+    folder, known = Workspace().home.folder, isinstance(error, MLOpsError)
     place = ""
     try:
         if folder.is_dir():
@@ -87,7 +86,7 @@ def serve(
 ) -> None:
     "Serve models over REST (Open Inference Protocol v2)."
     from mlops_nb.serving.server import serve
-    serve(Workspace(), models, host=host, port=port, key=key)
+    serve(Workspace().home, models, host=host, port=port, key=key)
 
 @monitor_app.command("check")
 def monitor_check(
@@ -135,7 +134,7 @@ def sync() -> None:
     from mlops_nb.runs.wandb_sync import sync
     ws = Workspace()
     print(f"{ws.mirror_all()} runs copied")
-    print(f"{len(sync(ws.folder))} runs uploaded")
+    print(f"{len(sync(ws.home.folder))} runs uploaded")
 
 # %% ../../../nbs/11_app/cli/04_main.ipynb #f0b570a4
 @app.command()
