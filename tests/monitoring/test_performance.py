@@ -92,7 +92,7 @@ def score(home: Home, table: pd.DataFrame, model: Model) -> Batch:
     return Batches(home).score("m", "rows", label="may")
 
 
-def test_labels_that_agree_with_the_model_measure_better_than_labels_that_contradict_it(home: Home, model: Model) -> None:
+def test_labels_that_agree_measure_better_than_labels_that_contradict(home: Home, model: Model) -> None:
     table = two_classes(500, seed=1)
     batch = score(home, table, model)
     right = measure_batch(batch, table, key=["row"], model=model)
