@@ -1,12 +1,36 @@
 "A Jupyter-centric toolkit for ML experimentation and promotion: one notebook is library source, batch job and page."
+from __future__ import annotations
+
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-_HOME = {"Workspace": "app.workspace", "current_run": "runs.runs", "transform": "features.transforms", "pipeline": "pipelines.declarations", "step": "pipelines.steps", "Secret": "runs.parameters"}  # imported when first used: `import mlops_nb` costs nothing
-__all__ = list(_HOME)
+if TYPE_CHECKING:
+    from mlops_nb.app.workspace import Workspace
+    from mlops_nb.features.feature_views import feature_view
+    from mlops_nb.features.transforms import transform
+    from mlops_nb.pipelines.declarations import pipeline
+    from mlops_nb.pipelines.steps import step
+    from mlops_nb.promotion.gates import gate
+    from mlops_nb.runs.parameters import Secret
+    from mlops_nb.runs.run import current_run
+
+_MODULES = {  # of the public names; imported when a name is first used, so that `import mlops_nb` costs nothing
+    "Workspace": "app.workspace",
+    "current_run": "runs.run",
+    "transform": "features.transforms",
+    "feature_view": "features.feature_views",
+    "pipeline": "pipelines.declarations",
+    "step": "pipelines.steps",
+    "gate": "promotion.gates",
+    "Secret": "runs.parameters",
+}
+__all__ = [  # noqa: RUF022 - in the order in which a reader meets them
+    "Workspace", "current_run", "transform", "feature_view", "pipeline", "step", "gate", "Secret",
+]
 
 
-def __getattr__(name: str):
-    if name in _HOME: return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+def __getattr__(name: str) -> object:
+    if name in _MODULES: return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     if name == "__version__":
         from importlib.metadata import version
         return version(__name__)

@@ -96,6 +96,17 @@ def test_public_names_can_be_imported_and_are_in_the_readme() -> None:
         assert re.search(rf"`{name}`", readme), name
 
 
+def test_readme_lists_the_storeys_from_the_ground_up() -> None:
+    rows = re.findall(r"^\| `(\d\d_\w+|workflows)` \| \w", (ROOT / "README.md").read_text(), re.MULTILINE)
+    storeys = sorted(path.name for path in (ROOT / "nbs").iterdir() if path.is_dir() and any(path.rglob("*.ipynb")))
+    assert rows == storeys
+
+
+def test_tests_have_the_folders_of_the_library() -> None:
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - {"benchmarks", "__pycache__"}
+    assert [name for name in sorted(folders) if not (ROOT / "mlops_nb" / name).is_dir()] == []
+
+
 def test_wheel_ships_notebooks_and_types(tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path / "project")
     (project / "mlops_nb" / "py.typed").touch()

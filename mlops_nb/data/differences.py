@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from ..base.display import Shown, as_html, html_table
 from ..base.errors import BadParameter
-from .datasets import DatasetVersion
 from .comparisons import ProfileComparison, compare_profiles
+from .datasets import DatasetVersion
 from .tables import query_engine
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _compare_profiles(before: DatasetVersion, after: DatasetVersion) -> ProfileC
     comparison = compare_profiles(before.profile().select(same), after.profile().select(same))
     hidden = {*before.pii, *after.pii}
     columns = [
-        replace(column, new_categories=(), _bars=([], [])) if column.column in hidden else column
+        column.without_values() if column.column in hidden else column
         for column in comparison.columns]
     return replace(comparison, columns=tuple(columns))
 

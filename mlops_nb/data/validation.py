@@ -17,6 +17,8 @@ import pandas as pd
 from ..base.core import now
 from ..base.display import Markup, Shown, as_html, html_table
 from ..base.errors import BadParameter, BadTable
+from .columns import check_table, column_type
+from .comparisons import compare_profiles
 from mlops_nb.data.expectations import (
     OF_ROWS,
     BreachPolicy,
@@ -28,8 +30,6 @@ from mlops_nb.data.expectations import (
     rows_in_words,
 )
 from .profiles import Profile, profile
-from .columns import check_table, column_type
-from .comparisons import compare_profiles
 
 if TYPE_CHECKING:
     from pandera.errors import SchemaError
@@ -288,7 +288,7 @@ def _drift_failures(
     baseline = reference.select(watched)
     for column in compare_profiles(baseline, profile(table, baseline.kinds)).columns:
         limit = limits[column.column]
-        if column.psi <= max(limit, column.chance_psi): continue
+        if column.psi <= max(limit, column.psi_critical_value): continue
         distance = f"PSI {column.psi:.3f} from {expectations.reference}; allowed is at most {limit}"
         yield _about_all(table, "drift", distance, columns=(column.column,), values=column.new_categories)
 

@@ -20,7 +20,7 @@ from ..base import schema as db
 from ..base.artifacts import Artifacts
 from ..base.core import author, iso, new_id, now
 from ..base.display import Listing, Shown, short_time
-from ..base.errors import BadParameter, NotFound
+from ..base.errors import BadParameter
 from ..base.project import Home
 from ..base.provenance import run_at_work
 from ..data.datasets import Datasets, DatasetVersion

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypedDict, cast
 
 from ..base.core import digest
 from .local_modules import local_modules
-from ..runs.parameter_values import recorded
 from ..runs.environment import environment
+from ..runs.parameter_values import recorded
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..data.datasets import Datasets
 from ..features.transforms import JoinedTables
-from ..models.training import Model
+from ..models.model import Model
 from .evidence_plots import Evidence
 from .gates import Case, Finding, failed, gate, inconclusive, passed
 from ..registry.version_transforms import transform_of
@@ -56,7 +56,7 @@ def _milliseconds(case: Case, model: Model) -> list[float]:
     times = []
     for position in range(len(rows)):
         began = perf_counter()
-        model.predict(rows.iloc[[position]], transform, tables)
+        model.predict(rows.iloc[[position]], transform, tables=tables)
         times.append((perf_counter() - began) * 1e3)
     return times
 

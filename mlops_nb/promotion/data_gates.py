@@ -22,7 +22,7 @@ from ..data.validation import Report
 from ..features.feature_store import FeatureStore
 from ..features.parity import parity
 from ..features.transforms import JoinedTables
-from ..models.training import Model
+from ..models.model import Model
 from .evidence_plots import Evidence
 from .gates import Case, Finding, failed, gate, inconclusive, passed
 from ..registry.version_transforms import transform_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal, NotRequired, TypedDict
 
-from ..models.evaluation import LOWER_IS_BETTER
+from ..models.metrics import LOWER_IS_BETTER
 from .evidence_plots import Evidence
 from .gates import Case, Finding, failed, gate, inconclusive, passed
 from ..registry.evaluations import EvaluationRecord

@@ -26,32 +26,32 @@ from ..registry.model_versions import ModelVersion
 from ..runs.run import begin_run
 from ..runs.wandb_runs import MirroredRun
 from ..runs.wandb_mirror import mirror
-from ..models.training import TEXT_BINS, ColumnEncoding, Model, column_type, domain_of, pack
+from ..models import encoding
+from ..models.encoding import ColumnEncoding, signature_type
+from ..models.model import Model
+from ..models.packages import pack
+from ..models.signatures import domain_of
 
 # %% auto #0
 __all__ = []
 
 # %% ../../nbs/07_promotion/19_mlflow_export.ipynb #f1488a59
-_LOADER = '''"Loads a model that mlops_nb exported; made from mlops_nb's own source, and needs nothing of it."
+_LOADER = '''"Loads a model that mlops_nb exported, and needs nothing of mlops_nb: its encoding is the file beside this one."
 from __future__ import annotations
 
-import json, re
-from dataclasses import dataclass
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-TEXT_BINS = {bins}
-
-{encoding}
+from mlops_nb_encoding import ColumnEncoding, encode
 
 class Exported:
     "Predicts from the model's own features."
 
     def __init__(self, folder: Path):
         self.facts = json.loads((folder / "model.json").read_text())
-        self.encoding = [ColumnEncoding(one["name"], one["kind"], tuple(one["levels"])) for one in self.facts["encoding"]]
+        self.encoding = [ColumnEncoding(name=one["name"], kind=one["kind"], levels=tuple(one["levels"])) for one in self.facts["encoding"]]
         if self.facts["format"] == "lightgbm":
             import lightgbm
             self.predictor = lightgbm.Booster(model_file=str(folder / "model.txt"))
@@ -64,14 +64,14 @@ class Exported:
         "A column `prediction`; for more than two classes a probability for each as well."
         missing = [one.name for one in self.encoding if one.name not in model_input]
         if missing: raise ValueError("the features lack " + ", ".join(missing))
-        encoded = np.column_stack([one.apply(model_input[one.name]) for one in self.encoding])
+        encoded = encode(model_input, self.encoding)
         task = self.facts["task"]
         if self.facts["format"] == "lightgbm": scores = self.predictor.predict(encoded, num_threads=self.facts["num_threads"])
         elif task == "regression": scores = np.asarray(self.predictor.predict(encoded), dtype="float64")
         else: scores = self.predictor.predict_proba(encoded)[:, 1] if task == "binary" else self.predictor.predict_proba(encoded)
-        if task != "multiclass": return pd.DataFrame({{"prediction": scores}}, index=model_input.index)
+        if task != "multiclass": return pd.DataFrame({"prediction": scores}, index=model_input.index)
         likeliest = np.array(self.facts["classes"], dtype=object)[scores.argmax(axis=1)]
-        return pd.DataFrame({{"prediction": likeliest}} | {{f"p_{{value}}": scores[:, code] for code, value in enumerate(self.facts["classes"])}}, index=model_input.index)
+        return pd.DataFrame({"prediction": likeliest} | {f"p_{value}": scores[:, code] for code, value in enumerate(self.facts["classes"])}, index=model_input.index)
 
 def _load_pyfunc(path: str) -> Exported: return Exported(Path(path))
 '''
@@ -97,7 +97,8 @@ def export_mlflow(self: Models,
         for part in "data", "code": (folder/part).mkdir(parents=True, exist_ok=True)
         (folder/"data"/_FILE[model.format]).write_bytes(model.file)
         (folder/"data"/"model.json").write_text(json.dumps(facts, indent=1))
-        (folder/"code"/"mlops_nb_exported.py").write_text(_LOADER.format(bins=TEXT_BINS, encoding=inspect.getsource(ColumnEncoding)))
+        (folder/"code"/"mlops_nb_encoding.py").write_text(inspect.getsource(encoding))
+        (folder/"code"/"mlops_nb_exported.py").write_text(_LOADER)
         if model.transform_digest in source: (folder/"transform.py.txt").write_bytes(source.bytes(model.transform_digest))
         (folder/"requirements.txt").write_text("\n".join(["mlflow", *pinned]) + "\n")
         (folder/"python_env.yaml").write_text(yaml.safe_dump({"python": python, "build_dependencies": ["pip"], "dependencies": ["-r requirements.txt"]}))
@@ -150,13 +151,16 @@ def import_mlflow(self: Models,
     classes = () if task == "regression" else tuple(value.item() if hasattr(value, "item") else value for value in sorted(labels.unique()))
     if task != "regression" and len(classes) != max(2, booster.num_model_per_iteration()): raise BadParameter(f"the model tells {max(2, booster.num_model_per_iteration())} classes apart, and {target} of {dataset.ref} has {len(classes)}")
     levels = iter(booster.pandas_categorical or [])
-    encoding = tuple(ColumnEncoding(column, "category", tuple(map(str, next(levels, ())))) if column_type(features[column]) == "string" else ColumnEncoding(column, "number") for column in columns)
-    if odd := [one.name for one in encoding if one.kind == "category" and not one.levels] or list(levels): raise BadParameter(f"{dataset.ref}: {odd[0]} is text there, and the model learned other columns as categories: give the rows with the types that it was trained on")
+    encodings = tuple(ColumnEncoding(name=column, kind="category", levels=tuple(map(str, next(levels, ())))) if signature_type(features[column]) == "string" else ColumnEncoding(name=column, kind="number") for column in columns)
+    if odd := [one.name for one in encodings if one.kind == "category" and not one.levels] or list(levels): raise BadParameter(f"{dataset.ref}: {odd[0]} is text there, and the model learned other columns as categories: give the rows with the types that it was trained on")
     share = (float(labels.mean()),) if task == "regression" else tuple(float((labels == value).mean()) for value in classes)
     run = begin_run(self.home, f"import of {folder.name}")
     run.use(dataset)
-    made = Model(task, target, classes, {column: column_type(features[column]) for column in columns}, encoding, identity.name, identity.source_digest(), share if task != "binary" else share[1:], (dataset.ref,), {"imported": str(flavor.get("lgb_version", "LightGBM")), "num_threads": 1},
-        profile(features), profile(pd.DataFrame({"prediction": [0.0]})), text, domain={column: domain_of(features[column]) for column in columns})
+    made = Model(
+        task=task, target=target, classes=classes, signature={column: signature_type(features[column]) for column in columns}, encoding=encodings,
+        transform=identity.name, transform_digest=identity.source_digest(), base_rate=share if task != "binary" else share[1:], trained_on=(dataset.ref,),
+        params={"imported": str(flavor.get("lgb_version", "LightGBM")), "num_threads": 1}, features_profile=profile(features),
+        predictions_profile=profile(pd.DataFrame({"prediction": [0.0]})), file=text, domain={column: domain_of(features[column]) for column in columns})
     scores = made.scores(features)
     predictions = pd.DataFrame({"prediction": scores if task != "multiclass" else np.array(classes, dtype=object)[scores.argmax(axis=1)].astype(str)})
     run.save("model", pack(replace(made, predictions_profile=profile(predictions)), self.home.artifacts))

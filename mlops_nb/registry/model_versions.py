@@ -25,7 +25,8 @@ from ..base.errors import NotFound
 from ..base.project import Home
 from ..base.queries import COMPARISONS, Condition, read_conditions
 from ..base.references import Reference, check_name, parse_reference
-from ..models.training import Model, unpack
+from ..models.model import Model
+from ..models.packages import unpack
 from .model_queries import EXAMPLE, translate
 from ..runs import writer
 from ..runs.environment import Environment
@@ -54,7 +55,7 @@ class ModelVersion(Version):
 
     def load(self) -> Model:
         "The model, ready to predict."
-        return unpack(self.package, self._artifacts, self.trusted)
+        return unpack(self.package, self._artifacts, trusted=self.trusted)
 
     def lock(self) -> Environment | None:
         "Python, platform and every distribution, with its version, where it was trained; `None` if not recorded."

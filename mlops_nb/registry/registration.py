@@ -18,7 +18,8 @@ from ..base.project import Home
 from ..base.provenance import note_version, run_at_work
 from ..base.references import check_name, parse_reference
 from ..base.store import lock, next_version
-from ..models.training import Model, unpack
+from ..models.model import Model
+from ..models.packages import unpack
 from .audit import MOVES, Audit, Event
 from .model_versions import Models, ModelVersion
 from ..runs.environment import environment_artifact

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..base.errors import NotFound, Refused
 from ..base.project import Home
 from ..features.transforms import Transform, load_transform, stored_transform
-from ..models.training import Model
+from ..models.model import Model
 from .model_versions import ModelVersion
 
 # %% auto #0

@@ -14,8 +14,8 @@ from ..base.core import digest, write_whole
 from ..base.errors import BadParameter
 from ..base.project import Home
 from .fork_server import imports_of, kernel_environment, nearest_server
-from .parameter_values import check, recorded, secrets
 from .notebooks import read_notebook
+from .parameter_values import check, recorded, secrets
 from .run import begin_run, path_in_project
 
 if TYPE_CHECKING:

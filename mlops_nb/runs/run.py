@@ -26,9 +26,9 @@ from ..base.project import Home
 from ..base.provenance import RUN_VARIABLE, note_output
 from ..base.references import parse_reference
 from . import writer
-from .parameters import parameters
 from .notebooks import read_notebook
 from .parameter_values import recorded
+from .parameters import parameters
 from .records import REPRODUCES, RunRecord, RunRecords
 from .statuses import ENDED, EndedStatus, OpenStatus, RunKind
 from .writer import LoggedRow, RunEnd

@@ -16,8 +16,8 @@ from .execution import Execution
 from .executors import Ended, Executor
 from .jobs import KernelKind, RunOptions, source_file
 from .notebook_execution import OnCell
-from .parameter_values import check, recorded
 from .notebooks import read_notebook
+from .parameter_values import check, recorded
 from .records import RunRecord, RunRecords, search_runs
 from .run_queries import equals
 from .sweeps import OnPoint, sweep

@@ -17,9 +17,9 @@ from ..base.errors import BadParameter
 from .execution import Execution
 from .executors import Ended, Executor, Local
 from .jobs import Job, RunOptions
+from .notebooks import read_notebook
 from .parameter_values import check
 from .parameters import parameters
-from .notebooks import read_notebook
 from .records import RunRecord
 from .shared_cells import Sharing, execute_sharing, find_sharing
 

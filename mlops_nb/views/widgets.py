@@ -19,14 +19,15 @@ from ..promotion.evidence_plots import Evidence, evidence_svg
 from ..promotion.gates import Finding
 from ..base.project import Home
 from ..promotion.lineage import LineageOf
-from ..monitoring.monitors import Check, Monitor
+from ..monitoring.checks import Check
 from ..data.comparisons import ProfileComparison, statistics_html
-from ..promotion.promotion import RefusedByGates
+from ..promotion.decisions import RefusedByGates
 from ..registry.model_versions import Models
 from ..runs.records import RunRecord
 from ..registry.model_versions import ModelVersion
 from ..registry.evaluations import evaluations
-from ..monitoring.triggers import answer, is_news, retrain
+from ..monitoring.monitors import Monitor
+from ..monitoring.triggers import has_new_data, retrain, retrain_for
 
 # %% auto #0
 __all__ = ['log', 'PromotionPanel', 'notebook_diff', 'MonitoringPanel', 'ComparisonPanel']
@@ -236,7 +237,7 @@ class MonitoringPanel(_Panel):
 
     def __init__(self, home: Home, name: str, alias: str = "production"):
         import plotly.graph_objects as go
-        self._monitor = Monitor(home, name, alias)
+        self._monitor = Monitor(home, name, alias=alias)
         self.shown = w.Dropdown(description="batch")
         self.said, self.breaches = w.HTML(), w.HTML()
         layout = {"template": "plotly_white", "height": 320, "margin": {"l": 140, "r": 20, "t": 40, "b": 40}}
@@ -286,8 +287,8 @@ class MonitoringPanel(_Panel):
     def _answer(self) -> None:
         try:
             check = self._checks.get(self.shown.value)
-            if not is_news(self._monitor): self._say("no dataset that the champion learned from has a newer version: training again would make the same model", "#b45309"); return
-            run = answer(self._monitor, check) if check and check.breached else retrain(self._monitor.models, self._monitor.name, self._monitor.alias, "asked for in the monitoring panel")
+            if not has_new_data(self._monitor): self._say("no dataset that the champion learned from has a newer version: training again would make the same model", "#b45309"); return
+            run = retrain_for(self._monitor, check) if check and check.breached else retrain(self._monitor.home, self._monitor.name, alias=self._monitor.alias, comment="asked for in the monitoring panel")
             decision = run.read_json("decision")
             self._say(f"{decision['candidate']} {'promoted' if decision['promoted'] else 'refused'}: {decision['reason']}", "#15803d" if decision["promoted"] else "#b91c1c")
         except Exception as error: self._say(_line(error), "#b91c1c")

@@ -5,86 +5,148 @@
 # %% ../../nbs/workflows/evaluate.ipynb #b38f106a
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
+
 import numpy as np
 import pandas as pd
 
 from ..base.errors import NotFound
 from ..data.splits import holdout_mask
-from ..models.evaluation import CONFIDENCE, calibration, compare, evaluate
-from ..registry.model_versions import ModelVersion
-from ..runs.run import Run
-from ..serving.batches import Scorer
-from ..models.training import Model
-from ..app.workspace import Workspace
+from ..models.bootstrap import CONFIDENCE
+from ..models.paired_comparison import compare_predictions
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from mlops_nb.app.workspace import Workspace
+    from mlops_nb.data.datasets import DatasetVersion
+    from mlops_nb.models.model import Model
+    from mlops_nb.models.targets import Task
+    from mlops_nb.registry.model_versions import ModelVersion
+    from mlops_nb.runs.run import Run
 
 # %% auto #0
-__all__ = ['rows_to_judge_by', 'slice_columns', 'base_rate_scores', 'judge_slices', 'slice_plot']
+__all__ = ['rows_to_evaluate', 'slice_columns', 'SliceGain', 'slice_gains', 'gain_plot']
 
 # %% ../../nbs/workflows/evaluate.ipynb #c335f226
-def rows_to_judge_by(
+def rows_to_evaluate(
     ws: Workspace,
     run: Run,
     version: ModelVersion,
-    data: str = "",
-) -> tuple[pd.DataFrame, str]:  # labelled rows, and the reference of their dataset
+    *,
+    data: str = "",              # dataset reference
+) -> tuple[pd.DataFrame, str]:   # labelled rows, and the reference of their dataset
     "All rows of a dataset, or those that the version's training run held out."
-    trained = ws.runs[version.run_id]
-    if data: rows, reference = run.use(data).read(), run.use(data).ref
-    else:
-        split = {name: trained.params.get(name, default) for name, default in (("holdout", "25%"), ("time_column", ""))}
-        reference = version.load().trained_on[0]
-        rows = run.use(reference).read()
-        rows = rows[holdout_mask(rows, split["holdout"], time_column=split["time_column"] or None)]
-    target = version.load().target
-    if target not in rows: raise NotFound(f"{reference} has no column {target!r} to judge {version.ref} by: give labelled rows with data=")
-    return rows[rows[target].notna()].reset_index(drop=True), reference
+    model = version.load()
+    dataset = cast("DatasetVersion", run.use(data or model.trained_on[0]))
+    rows = dataset.read() if data else _held_out(ws, version, dataset.read())
+    if model.target not in rows:
+        problem = f"{dataset.ref} has no column {model.target!r} to evaluate {version.ref} on"
+        raise NotFound(f"{problem}: give labelled rows with data=")
+    labelled = cast("pd.DataFrame", rows[rows[model.target].notna()])
+    return labelled.reset_index(drop=True), dataset.ref
+
+def _held_out(ws: Workspace, version: ModelVersion, rows: pd.DataFrame) -> pd.DataFrame:
+    params = ws.runs[version.run_id].params
+    holdout, time_column = str(params.get("holdout", "25%")), params.get("time_column")
+    mask = holdout_mask(rows, holdout, time_column=str(time_column) if time_column else None)
+    return cast("pd.DataFrame", rows[mask])
 
 # %% ../../nbs/workflows/evaluate.ipynb #70210919
+_MOST = 12        # values of a column; the rarer ones are one slice
+_CATEGORIES = 50  # values of a category that is chosen without being named
+
 def slice_columns(
     rows: pd.DataFrame,
     features: pd.DataFrame,
     model: Model,
-    names: list[str],       # raw columns or features; chosen by importance when empty
-    most: int = 12,         # values of a column; the rarer ones are one slice
-) -> dict[str, pd.Series]:  # text by row, by column
+    *,
+    names: Sequence[str] = (),  # raw columns or features; chosen by importance when empty
+) -> dict[str, pd.Series]:      # by column, a text for each row
     "The columns to slice by, each as a few values."
-    important = list(model.importance().index)
-    if not names: names = [name for name in important if any(column.name == name and column.kind == "category" and 1 < len(column.levels) <= 50 for column in model.encoding)][:2] or important[:1]
-    found = {}
-    for name in names:
-        column = rows[name] if name in rows else features[name] if name in features else None
-        if column is None: raise NotFound(f"there is no column {name!r} to slice by: the rows have {', '.join(rows.columns)}")
-        if pd.api.types.is_numeric_dtype(column) and column.nunique() > most: column = pd.qcut(column, 4, duplicates="drop").astype(str)
-        text = column.astype("string").fillna("missing")
-        found[name] = text.where(text.isin(text.value_counts().index[:most]), "other")
-    return found
+    columns: dict[str, pd.Series] = {}
+    for name in names or _important_columns(model):
+        table = rows if name in rows else features
+        if name not in table:
+            there_are = ", ".join(map(str, rows.columns))
+            raise NotFound(f"there is no column {name!r} to slice by: the rows have {there_are}")
+        columns[name] = _few_values(cast("pd.Series", table[name]))
+    return columns
 
-def base_rate_scores(model: Model, rows: int) -> np.ndarray:
-    "What a model would say that only knows the base rate of the training rows."
-    return np.tile(np.array(model.base_rate), (rows, 1)) if model.task == "multiclass" else np.full(rows, model.base_rate[0])
+def _important_columns(model: Model) -> list[str]:
+    categories = {
+        column.name for column in model.encoding
+        if column.kind == "category" and 1 < len(column.levels) <= _CATEGORIES}
+    important = [str(name) for name in model.importance().index]
+    return [name for name in important if name in categories][:2] or important[:1]
 
-def judge_slices(
-    labels: np.ndarray, scores: np.ndarray, base: np.ndarray, task: str,
-    columns: dict[str, pd.Series],
-    champion: np.ndarray|None = None,  # scores of the version that is compared with
+def _few_values(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(column) and column.nunique() > _MOST:
+        column = cast("pd.Series", pd.qcut(column, 4, duplicates="drop")).astype(str)
+    texts = column.astype("string").fillna("missing")
+    return texts.where(texts.isin(texts.value_counts().index[:_MOST]), "other")
+
+# %% ../../nbs/workflows/evaluate.ipynb #74f3d24c
+class SliceGain(TypedDict):
+    "The primary metric of one slice, and what the model gains there."
+    slice: str                      # column=value
+    column: str
+    value: str
+    n: int                          # rows
+    metric: str
+    score: float                    # of the model
+    over_base_rate: dict[str, Any]  # value, low and high of the gain
+    over_champion: NotRequired[dict[str, Any]]  # when there is one
+
+# %% ../../nbs/workflows/evaluate.ipynb #e09b3af1
+def slice_gains(
+    labels: np.ndarray,
+    scores: np.ndarray,                    # of the model
+    task: Task,
+    *,
+    base: np.ndarray,                      # scores of the model that only knows the base rate
+    columns: Mapping[str, pd.Series],      # of `slice_columns`
+    champion: np.ndarray | None = None,    # scores of the version that is compared with
     min_rows: int = 200,
     n_boot: int = 2000,
-) -> list[dict]:
-    "The primary metric of each slice with enough rows, and the gains over the base rate and the champion with intervals that hold for all slices at once (Bonferroni)."
-    slices = [(name, value, rows) for name, values in columns.items() for value in sorted(values.unique()) if (rows := (values == value).to_numpy()).sum() >= min_rows] or [("rows", "all", np.ones(len(labels), dtype=bool))]
-    found = []
-    for name, value, rows in slices:
-        against = {"over_base_rate": base, "over_champion": champion}
-        compared = {over: compare(labels[rows], other[rows], scores[rows], task, n_boot=n_boot, confidence=1 - (1 - CONFIDENCE) / len(slices)) for over, other in against.items() if other is not None}
-        found.append({"slice": f"{name}={value}", "column": name, "value": str(value), "n": int(rows.sum()), "metric": compared["over_base_rate"].metric, "score": compared["over_base_rate"].candidate} | {over: one.gain.asdict() for over, one in compared.items()})
-    return found
+) -> list[SliceGain]:
+    "Each slice with enough rows, and the gains over the base rate and the champion."
+    slices = _large_slices(columns, min_rows) or [("rows", "all", np.ones(len(labels), dtype=bool))]
+    options: dict[str, Any] = {"task": task, "n_boot": n_boot, "confidence": 1 - (1 - CONFIDENCE) / len(slices)}
+    gains: list[SliceGain] = []
+    for column, value, rows in slices:
+        over_base = compare_predictions(labels[rows], base[rows], scores[rows], **options)
+        gain = SliceGain(
+            slice=f"{column}={value}", column=column, value=value, n=int(rows.sum()), metric=over_base.metric,
+            score=over_base.candidate, over_base_rate=over_base.gain.asdict())
+        if champion is not None:
+            over_champion = compare_predictions(labels[rows], champion[rows], scores[rows], **options)
+            gain["over_champion"] = over_champion.gain.asdict()
+        gains.append(gain)
+    return gains
 
-def slice_plot(
-    by_slice: list[dict],  # of `judge_slices`
-) -> "plotly.graph_objects.Figure":
-    "The gain over the base rate of each slice, with its interval; left of zero the model does harm."
+def _large_slices(columns: Mapping[str, pd.Series], min_rows: int) -> list[tuple[str, str, np.ndarray]]:
+    slices = []
+    for column, values in columns.items():
+        for value in sorted(values.unique()):
+            rows = (values == value).to_numpy(bool)
+            if rows.sum() >= min_rows: slices.append((column, str(value), rows))
+    return slices
+
+# %% ../../nbs/workflows/evaluate.ipynb #8d41fbc1
+def gain_plot(
+    gains: Sequence[SliceGain],  # of `slice_gains`
+) -> go.Figure:
+    "The gain over the base rate of each slice, with its interval."
     import plotly.graph_objects as go
-    rows = sorted(by_slice, key=lambda row: row["over_base_rate"]["value"])
-    gains = pd.DataFrame([row["over_base_rate"] for row in rows])
-    figure = go.Figure(go.Scatter(x=gains.value, y=[f"{row['slice']} ({row['n']})" for row in rows], mode="markers", error_x={"array": gains.high - gains.value, "arrayminus": gains.value - gains.low}))
-    return figure.add_vline(0, line_dash="dot").update_layout(template="plotly_white", title="Gain over the base rate by slice", xaxis_title=f"gain in {rows[0]['metric'] if rows else ''}", height=120 + 22 * len(rows), margin={"l": 160})
+    weakest_first = sorted(gains, key=lambda gain: gain["over_base_rate"]["value"])
+    intervals = pd.DataFrame([gain["over_base_rate"] for gain in weakest_first])
+    figure = go.Figure(go.Scatter(
+        x=intervals.value, y=[escape(f"{gain['slice']} ({gain['n']})") for gain in weakest_first], mode="markers",
+        error_x={"array": intervals.high - intervals.value, "arrayminus": intervals.value - intervals.low}))
+    metric = gains[0]["metric"] if gains else ""
+    return figure.add_vline(0, line_dash="dot").update_layout(
+        template="plotly_white", title="Gain over the base rate by slice", xaxis_title=f"gain in {metric}",
+        height=120 + 22 * len(gains), margin={"l": 160})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..promotion.promotion import Decision
+from ..promotion.decisions import Decision
 
 # %% auto #0
 __all__ = ['findings_table']

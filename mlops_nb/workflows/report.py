@@ -10,7 +10,8 @@ from html import escape
 
 import pandas as pd
 
-from ..models.evaluation import LOWER_IS_BETTER, PRIMARY, compare
+from ..models.metrics import LOWER_IS_BETTER, PRIMARY
+from ..models.paired_comparison import compare_predictions
 from ..monitoring.monitors import Monitor
 from ..base.pages import figure_html
 from ..runs.records import RunRecord
@@ -39,7 +40,7 @@ def worth(
         columns = [f"p_{value}" for value in loaded.classes] if loaded.task == "multiclass" else "prediction"
         known, scores = loaded.labels(both[0][loaded.target]), [part[columns].to_numpy("float64") for part in both]
         for metric in metrics:
-            paired = compare(known, *scores, loaded.task, metric, n_boot=100)
+            paired = compare_predictions(known, *scores, task=loaded.task, metric=metric, n_boot=100)
             found.append({"batch": batch.label, "version": batch.version, "rows": len(known), "metric": metric, "frozen": paired.champion, "production": paired.candidate, "gain": paired.gain.value, "low": paired.gain.low, "high": paired.gain.high})
     return pd.DataFrame(found)
 
@@ -58,7 +59,7 @@ def performance_figure(compared: pd.DataFrame, metric: str) -> "plotly.graph_obj
 def drift_figure(ws: Workspace, model: str) -> "plotly.graph_objects.Figure":
     "Drift by feature and batch; the features that carry most of the model on top."
     import plotly.graph_objects as go
-    rows = pd.DataFrame([row | {"batch": check.label} for check in Monitor(ws, model).checks() for row in [*check.report["drift"], check.report["predictions"] | {"column": "(prediction)", "importance": 2.0}]])
+    rows = pd.DataFrame([row | {"batch": check.label} for check in Monitor(ws.home, model).checks() for row in [*check.report["drift"], check.report["predictions"] | {"column": "(prediction)", "importance": 2.0}]])
     order = rows.groupby("column").importance.mean().sort_values().index
     table = rows.pivot_table(index="column", columns="batch", values="psi", aggfunc="last").reindex(order)
     return go.Figure(go.Heatmap(z=table.clip(upper=1).to_numpy(), x=list(table.columns), y=list(table.index), customdata=table.to_numpy(), hovertemplate="%{y}, %{x}: PSI %{customdata:.2f}<extra></extra>",
@@ -109,7 +110,7 @@ def write_report(
     runs = sorted((run for run in ws.runs.search() if run.id != this and run.step), key=lambda run: run.id)
     parts = [f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{escape(model or 'runs')}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script><h1>{escape(model or 'runs')}</h1>"]
     if model:
-        history, checks = ws.models.history(model), Monitor(ws, model).checks()
+        history, checks = ws.models.history(model), Monitor(ws.home, model).checks()
         later = compared[compared.version != compared.version.min()] if len(compared) else compared
         def mean(metric): rows = later[later.metric == metric]; return (rows.gain * rows.rows).sum() / rows.rows.sum() if len(rows) else float("nan")
         tiles = [("batches scored", str(sum(batch.alias == "production" for batch in ws.batches.list(model)))), ("promotions", str(sum(event.action == "promote" for event in history))), ("refusals", str(sum(event.action == "refuse" for event in history))), ("checks with a breach", f"{sum(check.breached for check in checks)} of {len(checks)}")]

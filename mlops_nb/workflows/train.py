@@ -5,43 +5,54 @@
 # %% ../../nbs/workflows/train.ipynb #6c456525
 from __future__ import annotations
 
-from ..data.datasets import DatasetVersion
-from ..features.transforms import JoinedTables, load_transform
-from ..registry.model_versions import ModelVersion
-from ..runs.run import Run
+from typing import TYPE_CHECKING, Any, cast
+
 from ..data.splits import holdout_mask
-from ..models.training import Model, TrainingData, fit, pack, prepare
-from ..app.workspace import Workspace
+from ..features.transforms import JoinedTables, load_transform
+from ..models.packages import pack
+from ..models.training import fit
+from ..models.training_data import TrainingData, prepare
+
+if TYPE_CHECKING:
+    from mlops_nb.app.workspace import Workspace
+    from mlops_nb.data.datasets import DatasetVersion
+    from mlops_nb.registry.model_versions import ModelVersion
+    from mlops_nb.runs.run import Run
 
 # %% auto #0
-__all__ = ['example_table', 'load', 'example_model']
+__all__ = ['example_table', 'load_training_data', 'example_model']
 
 # %% ../../nbs/workflows/train.ipynb #0aa790da
 def example_table(ws: Workspace) -> DatasetVersion:
     "The table of tumours that scikit-learn ships, as the dataset `tumours`."
     from sklearn.datasets import load_breast_cancer
-    table = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "benign"})
+    tumours = cast("Any", load_breast_cancer(as_frame=True))  # a Bunch, as long as return_X_y is not given
+    table = tumours.frame.rename(columns={"target": "benign"})
     return ws.datasets.add("tumours", table, description="Wisconsin breast cancer, from scikit-learn")
 
-def load(
+def load_training_data(
     ws: Workspace,
-    run: Run,                 # that records what is read
-    data: str,                # dataset reference
+    run: Run,                  # that records what is read
+    data: str,                 # dataset reference
     target: str,
-    task: str,
-    transform: str,
-    time_column: str,         # empty when there is none
-    holdout: str,
+    *,
+    task: str = "auto",
+    transform: str = "mlops_nb.features.transforms:identity",
+    time_column: str = "",     # none when empty
+    holdout: str = "25%",
 ) -> tuple[TrainingData, tuple[str, ...]]:  # and the references of what was read
-    "Labelled rows, ready for LightGBM."
+    "Labelled rows, ready to be learned from."
     dataset, function = run.use(data), load_transform(transform, ws.root)
-    rows = dataset.read()
-    prepared = prepare(rows, target, function, JoinedTables(run.use).of(function), holdout_mask(rows, holdout, time_column=time_column or None), task)
-    return prepared, (dataset.ref, *(ref for ref in run.record.inputs if ref != dataset.ref))
+    rows, tables = dataset.read(), JoinedTables(run.use).of(function)
+    held_out = holdout_mask(rows, holdout, time_column=time_column or None)
+    prepared = prepare(rows, target, function, held_out=held_out, tables=tables, task=task)
+    others = [reference for reference in run.record.inputs if reference != dataset.ref]
+    return prepared, (dataset.ref, *others)
 
 # %% ../../nbs/workflows/train.ipynb #fa9976be
 def example_model(ws: Workspace, run: Run) -> ModelVersion:
     "A small model of the tumours, trained in this run and registered as `tumour`."
-    prepared, read = load(ws, run, example_table(ws).ref, "benign", "auto", "mlops_nb.features.transforms:identity", "", "25%")
-    run.save("model", pack(fit(prepared, rounds=30, trained_on=read, num_leaves=15, seed=0, num_threads=1), ws.artifacts))
+    prepared, read = load_training_data(ws, run, example_table(ws).ref, "benign")
+    model = fit(prepared, rounds=30, trained_on=read, num_leaves=15, seed=0, num_threads=1)
+    run.save("model", pack(model, ws.artifacts))
     return ws.models.register("tumour", run)

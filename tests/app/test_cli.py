@@ -64,16 +64,16 @@ def test_sweep_reports_the_points_that_failed(cli, ws, write_notebook):
 def test_tampered_trail_and_later_store_are_said_plainly(cli, ws):
     with ws.audit.writing() as connection: ws.audit.append(connection, "describe", "m@1", description="x")
     assert cli("audit", "verify").returncode == 0
-    with ws.store.write() as connection: connection.execute(sa.text("UPDATE audit SET actor = 'nobody'"))
+    with ws.home.store.write() as connection: connection.execute(sa.text("UPDATE audit SET actor = 'nobody'"))
     done = cli("audit", "verify")
     assert done.returncode == 1 and "event 1" in done.stderr
-    with ws.store.write() as connection: connection.execute(sa.text("UPDATE mlops_version SET version_num = '9999'"))
+    with ws.home.store.write() as connection: connection.execute(sa.text("UPDATE mlops_version SET version_num = '9999'"))
     done = cli("runs", "ls")
     assert done.returncode == 2 and "pip install -U mlops_nb" in done.stderr
 
 
 def test_table_that_does_not_match_the_signature_is_refused_with_every_difference(cli, ws, tmp_path):
-    from mlops_nb.app.workspace import workflow
+    from mlops_nb.app.workflow_notebooks import workflow
     ws.runs.run(workflow("train"), {"register_as": "tumour"})
     ws.datasets["tumours"].read().drop(columns=["mean radius", "mean area"]).to_csv(tmp_path / "t.csv", index=False)
     done = cli("score", "tumour@1", "t.csv", "-o", "out.csv")

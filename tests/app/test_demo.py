@@ -82,7 +82,7 @@ def test_features_never_hold_what_is_known_later(lived):
 
 def test_every_run_was_mirrored_to_wandb(lived):
     ws = Workspace(lived[0])
-    mirrored = {path.name for path in ws.folder.glob("wandb/offline-run-*")}
+    mirrored = {path.name for path in ws.home.folder.glob("wandb/offline-run-*")}
     steps = [r.id for r in ws.runs.search("status = succeeded") if r.step]
     assert [id for id in steps if not any(id in name for name in mirrored)] == []
 

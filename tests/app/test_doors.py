@@ -4,7 +4,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from mlops_nb.app.doors import DatasetsDoor
+from mlops_nb.app.datasets_door import DatasetsDoor
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import BadTable, NotFound
 from mlops_nb.data.datasets import Datasets

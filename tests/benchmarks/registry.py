@@ -49,7 +49,8 @@ def timed(work) -> list[float]:
 def main() -> None:
     from mlops_nb.base.errors import NotFound
     from mlops_nb.promotion.policies import Policy
-    from mlops_nb.app.workspace import Workspace, workflow
+    from mlops_nb.app.workflow_notebooks import workflow
+    from mlops_nb.app.workspace import Workspace
     with scratch() as name:
         folder = Path(name)
         (folder / ".mlops").mkdir()

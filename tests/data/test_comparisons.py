@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from data_tables import tables
 from hypothesis import given, settings
 
+from data_tables import tables
 from mlops_nb.base.errors import BadTable, NotFound
 from mlops_nb.data.comparisons import ProfileComparison, compare_profiles
 from mlops_nb.data.profiles import Profile, profile

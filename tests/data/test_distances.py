@@ -6,13 +6,13 @@ from typing import cast
 import numpy as np
 import pandas as pd
 import pytest
-from data_tables import COLUMNS, columns
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
+from data_tables import COLUMNS, columns
 from mlops_nb.base.errors import BadParameter
 from mlops_nb.data.distances import (
     chi_square,

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from data_tables import tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_tables import tables
 from mlops_nb.base.errors import BadTable, NotFound
 from mlops_nb.data.column_profiles import QUANTILES, ColumnProfile
 from mlops_nb.data.profiles import Profile, profile

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from airports import Airports, at_hour
-from mlops_nb.promotion.gates import Case, ask
-from mlops_nb.promotion.provenance_gates import feature_parity
+from mlops_nb.promotion.gates import Case
+from mlops_nb.runs.fork_messages import ask
+from mlops_nb.promotion.data_gates import feature_parity
 from mlops_nb.registry.model_versions import ModelVersion
 from mlops_nb.runs.run import begin_run
 
@@ -62,7 +63,7 @@ def test_kind_of_a_value_counts(airports: Airports) -> None:
 
 
 def test_gate_asks_for_the_views_that_a_model_learned_from(airports: Airports, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = begin_run(airports.ws, "a.ipynb")
+    run = begin_run(airports.ws.home, "a.ipynb")
     candidate = cast(ModelVersion, SimpleNamespace(run_id=run.id, ref="m@1"))
     case = Case(airports.ws.models, candidate, None, None)
     assert feature_parity(case)[0] == "pass"

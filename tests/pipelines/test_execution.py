@@ -191,5 +191,5 @@ def test_execution_without_a_heartbeat_is_lost_wherever_it_was(ws: Workspace, wr
     write_notebook("a.ipynb", "print(1)", parameters="n: int = 1")
     id = ws.pipelines.run(one_step).id
     silent = dict(status="running", host="elsewhere", heartbeat="2026-01-01T00:00:00.000000+00:00")
-    with ws.store.write() as connection: connection.execute(sa.update(db.pipeline_runs).values(**silent))
+    with ws.home.store.write() as connection: connection.execute(sa.update(db.pipeline_runs).values(**silent))
     assert ws.pipelines[id].status == "lost"

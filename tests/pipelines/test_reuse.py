@@ -95,12 +95,12 @@ def test_model_alias_that_moved_is_noticed(ws: Workspace, write_notebook: WriteN
     def floats() -> None: step("a")
     def pinned() -> None: step("a", model="m@1")
     model = dict(name="m", description="", tags={}, card={}, author="", created=iso(now()))
-    with ws.store.write() as connection: connection.execute(sa.insert(db.models), model)
+    with ws.home.store.write() as connection: connection.execute(sa.insert(db.models), model)
     register(ws, 1)
     move_production(ws, 1)
     for flow in floats, pinned:
         used = dict(run_id=ws.pipelines.run(flow)["a"].id, kind="model", name="m", version=1)
-        with ws.store.write() as connection: connection.execute(sa.insert(db.run_inputs), used)
+        with ws.home.store.write() as connection: connection.execute(sa.insert(db.run_inputs), used)
     register(ws, 2)
     assert (ran_again(floats)[0], ran_again(pinned)[0]) == (False, False)
     move_production(ws, 2)
@@ -111,12 +111,12 @@ def register(ws: Workspace, version: int) -> None:
     row = dict(
         name="m", version=version, package=f"{version}", task="binary", description="", tags={}, author="",
         created=iso(now()))
-    with ws.store.write() as connection: connection.execute(sa.insert(db.model_versions), row)
+    with ws.home.store.write() as connection: connection.execute(sa.insert(db.model_versions), row)
 
 
 def move_production(ws: Workspace, version: int) -> None:
     row = dict(name="m", alias="production", version=version, moved=iso(now()))
-    with ws.store.write() as connection:
+    with ws.home.store.write() as connection:
         connection.execute(sa.delete(db.aliases))
         connection.execute(sa.insert(db.aliases), row)
 

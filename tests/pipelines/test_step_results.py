@@ -7,7 +7,7 @@ import pytest
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import NotFound
-from mlops_nb.pipelines.pipelines import made
+from mlops_nb.pipelines.step_results import step_result
 from mlops_nb.pipelines.steps import step
 from pipelines_support import RUN, Cli, WriteNotebook, WritePipeline
 
@@ -25,14 +25,14 @@ def test_promise_is_kept_by_tag_version_or_output(ws: Workspace, write_notebook:
     write_notebook("a.ipynb", MAKES)
     def flow() -> None: step("a")
     first = ws.pipelines.run(flow)["a"]
-    assert ws.datasets[made(ws, first, "added")].run_id == first.id
+    assert ws.datasets[step_result(ws.home, first, "added")].run_id == first.id
     run = ws.pipelines.run(flow, reuse=False)["a"]  # which makes what is there already
     names = "numbers", "added", "word", "other"
-    assert [made(ws, run, name) for name in names] == ["numbers@1", "added@1", "hello", "3"]
-    assert Path(made(ws, run, "table")).read_text() == '{"x": 1}'
-    assert run.outputs["table"][2:] in made(ws, run, "table")  # so that the path changes with the content
+    assert [step_result(ws.home, run, name) for name in names] == ["numbers@1", "added@1", "hello", "3"]
+    assert Path(step_result(ws.home, run, "table")).read_text() == '{"x": 1}'
+    assert run.outputs["table"][2:] in step_result(ws.home, run, "table")  # so that the path changes with the content
     with pytest.raises(NotFound, match="made no 'nosuch'; it made added, numbers, other, table, word"):
-        made(ws, run, "nosuch")
+        step_result(ws.home, run, "nosuch")
 
 
 def test_promise_that_is_not_kept_fails_its_step_alone(

@@ -10,11 +10,16 @@ from sklearn.datasets import load_breast_cancer
 
 from mlops_nb.data.expectations import ColumnRule, Expectations
 from mlops_nb.features.transforms import identity
-from mlops_nb.promotion.gates import ask, build_case, evidence, evidence_svg
+from mlops_nb.runs.fork_messages import ask
+from mlops_nb.promotion.gates import build_case, evidence
+from mlops_nb.promotion.evidence_plots import evidence_svg
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.runs.run import begin_run
-from mlops_nb.models.training import fit, pack, prepare
-from mlops_nb.app.workspace import Workspace, workflow
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit
+from mlops_nb.models.training_data import prepare
+from mlops_nb.app.workflow_notebooks import workflow
+from mlops_nb.app.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +90,7 @@ def model(ws):
     "Register a small model of a run that is given."
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
     def made(run) -> str:
-        run.save("model", pack(fit(prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0), rounds=2, num_threads=1), ws.artifacts))
+        run.save("model", pack(fit(prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0), rounds=2, num_threads=1), ws.artifacts))
         return ws.models.register("m", run).ref
     return made
 
@@ -105,11 +110,11 @@ def _notebook(*cells: tuple[str, int | None]) -> bytes:
 ])
 def test_notebook_that_somebody_worked_in_by_hand(ws, model, executed, says):
     from mlops_nb.base import schema as db
-    run = begin_run(ws, "hand.ipynb", source=ws.artifacts.put(_notebook(("a = 1", None), ("b = 2", None))))
+    run = begin_run(ws.home, "hand.ipynb", source=ws.artifacts.put(_notebook(("a = 1", None), ("b = 2", None))))
     reference = model(run)
     run.end()
     ws.runs.search()
-    with ws.store.write() as connection: connection.execute(db.runs.update().filter_by(id=run.id).values(executed=ws.artifacts.put(_notebook(*executed))))
+    with ws.home.store.write() as connection: connection.execute(db.runs.update().filter_by(id=run.id).values(executed=ws.artifacts.put(_notebook(*executed))))
     found, message = outcome(ws, reference, "notebook_clean")
     assert says in message and found == ("pass" if "top to bottom" in message and "restart" not in message else "fail")
 
@@ -117,7 +122,7 @@ def test_notebook_that_somebody_worked_in_by_hand(ws, model, executed, says):
 def test_code_has_to_be_in_the_commit(ws, model, write_notebook):
     def git(*words): subprocess.run(["git", "-C", str(ws.root), "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, capture_output=True)
     def trained() -> str:
-        run = begin_run(ws, "learn.ipynb", kind="batch", source=ws.artifacts.put(ws.root / "learn.ipynb"))
+        run = begin_run(ws.home, "learn.ipynb", kind="batch", source=ws.artifacts.put(ws.root / "learn.ipynb"))
         reference = model(run)
         run.end()
         return reference
@@ -128,9 +133,9 @@ def test_code_has_to_be_in_the_commit(ws, model, write_notebook):
     write_notebook("learn.ipynb", "x = 1")
     assert "learn.ipynb is not in commit" in outcome(ws, trained(), "code_committed")[1]
     def again(name: str) -> str:
-        run = begin_run(ws, "learn.ipynb", kind="batch", source=ws.artifacts.put(ws.root / "learn.ipynb"))
+        run = begin_run(ws.home, "learn.ipynb", kind="batch", source=ws.artifacts.put(ws.root / "learn.ipynb"))
         table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
-        run.save("model", pack(fit(prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0), rounds=3, num_threads=1), ws.artifacts))
+        run.save("model", pack(fit(prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0), rounds=3, num_threads=1), ws.artifacts))
         run.end()
         return ws.models.register(name, run).ref
     git("add", "."), git("commit", "-m", "second")
@@ -157,9 +162,9 @@ def test_pickle_is_read_only_when_the_version_is_trusted(ws):
     from mlops_nb.models.training import fit_estimator
     from sklearn.linear_model import LogisticRegression
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
-    data = prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0)
+    data = prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0)
     made = fit_estimator(data, LogisticRegression())
-    run = begin_run(ws, "here")
+    run = begin_run(ws.home, "here")
     run.save("model", pack(replace(made, file=pickle.dumps(made.predictor), format="pickle"), ws.artifacts))
     ws.models.register("m", run)
     with pytest.raises(Refused, match="is a pickle, which can run any code"): ws.score("m", table)
@@ -171,8 +176,8 @@ def test_pickle_is_read_only_when_the_version_is_trusted(ws):
 
 def test_gate_that_raises_or_measures_nonsense_closes_and_the_trail_can_hold_it(ws, model):
     from mlops_nb.promotion.gates import gate
-    from mlops_nb.promotion.promotion import RefusedByGates
-    reference = model(begin_run(ws, "here"))
+    from mlops_nb.promotion.decisions import RefusedByGates
+    reference = model(begin_run(ws.home, "here"))
 
     @gate
     def odd(case): return "pass", "<script>", {"a": float("nan"), "b": {float("inf")}, "measured": [evidence("x", 1.0)]}

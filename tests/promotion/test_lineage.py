@@ -16,7 +16,9 @@ from mlops_nb.features.transforms import identity
 from mlops_nb.promotion.lineage import openlineage
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.runs.run import begin_run
-from mlops_nb.models.training import fit, fit_estimator, pack, prepare
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit, fit_estimator
+from mlops_nb.models.training_data import prepare
 from mlops_nb.app.workspace import Workspace
 
 TRANSFORM = """
@@ -41,18 +43,20 @@ def two_models(ws, write_notebook) -> Workspace:
 import numpy as np
 from mlops_nb import Workspace, current_run
 from mlops_nb.features.transforms import JoinedTables, load_transform
-from mlops_nb.models.training import fit, pack, prepare
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit
+from mlops_nb.models.training_data import prepare
 run, ws = current_run(), Workspace()
 function = load_transform('winds:with_weather', ws.root)
 rows = run.use(data).read()
-prepared = prepare(rows, 'late', function, JoinedTables(run.use).of(function), np.arange(len(rows)) % 4 == 0)
+prepared = prepare(rows, 'late', function, tables=JoinedTables(run.use).of(function), held_out=np.arange(len(rows)) % 4 == 0)
 run.save('model', pack(fit(prepared, rounds=rounds, trained_on=('flights@1', 'weather@1'), num_threads=1), ws.artifacts))
 ws.models.register('late', run)
 """, parameters="data: str = 'flights'\nrounds: int = 5\nregister_as: str = ''")
     for rounds in 5, 6: ws.runs.run(notebook, {"rounds": rounds})
     ws.models.set_policy("late", Policy())
     ws.models.promote("late@2")
-    ws.batches.score("late@production", "flights@1", "today")
+    ws.batches.score("late@production", "flights@1", label="today")
     return ws
 
 
@@ -82,7 +86,7 @@ def test_events_are_valid_against_openlineage_types(two_models, cli):
     from openlineage.client.serde import Serde
     ws = two_models
     with pytest.raises(RunFailed): ws.runs.run(ws.root / "learn.ipynb", {"data": "nosuch"})
-    events = openlineage(ws, ws.runs.search())
+    events = openlineage(ws.home, ws.runs.search())
     assert len(events) == 3 and sorted(event["eventType"] for event in events) == ["COMPLETE", "COMPLETE", "FAIL"]
     for event in events:
         def dataset(kind, said): return kind(namespace=said["namespace"], name=said["name"], facets=_facets(said["facets"]))
@@ -112,7 +116,7 @@ def test_version_is_made_again_from_the_command_line_and_a_difference_is_explain
     (ws.root / "winds.py").write_text(TRANSFORM.replace("> 10", "> 11"))
     done = cli("model", "reproduce", "late@production")
     assert done.returncode == 1 and "made another model; the code: winds:with_weather is made from another source now" in done.stdout
-    run = begin_run(ws, "by hand")
+    run = begin_run(ws.home, "by hand")
     run.save("model", ws.runs[ws.models["late@1"].run_id].output("model").read_bytes() + b" ")
     ws.models.register("hand", run)
     with pytest.raises(Refused, match="recorded no notebook source"): ws.models.reproduce("hand")
@@ -151,9 +155,9 @@ def test_mlflow_predicts_the_same_to_the_last_bit_without_this_toolkit_and_its_m
     table = pd.DataFrame({"class": rng.normal(size=n), "größe (m²)": rng.choice(["a", "b", None], n), "day": pd.date_range("2013-01-01", periods=n, freq="7h", tz="UTC"), "words": [" ".join(rng.choice(["red", "blue", "green", "sky", "sea"], 6)) + f" {i}" for i in range(n)], "yes": rng.random(n) < 0.5})
     table.loc[::7, "class"] = np.nan
     for name, target, train in (("binary", (rng.random(n) < 0.3 + 0.4 * table.yes), fit), ("three", rng.choice(["x", "y", "z"], n), fit), ("amount", table["class"].fillna(0) * 3 + rng.normal(size=n), fit), ("forest", rng.choice(["x", "y"], n), fit_estimator)):
-        data = prepare(table.assign(target=target), "target", identity, {}, np.arange(n) % 4 == 0)
+        data = prepare(table.assign(target=target), "target", identity, held_out=np.arange(n) % 4 == 0)
         model = fit(data, rounds=8, num_threads=1) if train is fit else fit_estimator(data, make_pipeline(SimpleImputer(), RandomForestClassifier(5, random_state=0)))
-        run = begin_run(ws, "here")
+        run = begin_run(ws.home, "here")
         run.save("model", pack(model, ws.artifacts))
         ws.models.register(name, run)
         if name == "forest": ws.models.trust("forest@1")

@@ -23,20 +23,23 @@ from mlops_nb.features.transforms import identity, load_transform
 from mlops_nb.base.project import Home
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.registry.model_versions import Models
-from mlops_nb.promotion.promotion import RefusedByGates
+from mlops_nb.promotion.decisions import RefusedByGates
 from mlops_nb.runs.run import begin_run
 from mlops_nb.base.store import Store
-from mlops_nb.models.training import fit, fit_estimator, pack, prepare
-from mlops_nb.app.workspace import Workspace, workflow
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit, fit_estimator
+from mlops_nb.models.training_data import prepare
+from mlops_nb.app.workflow_notebooks import workflow
+from mlops_nb.app.workspace import Workspace
 
 
 def register(ws: Home, rounds: int, columns: int = 5):
     "A small model's next version."
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [*range(columns), -1]]
-    run = begin_run(ws, "here")
-    run.save("model", pack(fit(prepare(table, "target", identity, {}, np.arange(len(table)) % 4 == 0), rounds=rounds, num_threads=1), ws.artifacts))
+    run = begin_run(ws.home, "here")
+    run.save("model", pack(fit(prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0), rounds=rounds, num_threads=1), ws.artifacts))
     run.end()
-    return Models(ws).register("m", run)
+    return Models(ws.home).register("m", run)
 
 
 def test_same_package_is_the_same_version(ws):
@@ -211,9 +214,9 @@ def test_version_is_deleted_only_when_nothing_needs_it(ws):
 def test_alias_that_was_moved_past_the_trail_is_noticed(ws):
     for rounds in 5, 6: register(ws, rounds)
     ws.models.promote("m@1", "staging")
-    with ws.store.write() as connection: connection.execute(db.aliases.update().values(version=2))
+    with ws.home.store.write() as connection: connection.execute(db.aliases.update().values(version=2))
     with pytest.raises(BrokenChain, match="m@staging is version 2, but by audit event 3 it is 1"): ws.audit.verify()
-    with ws.store.write() as connection:
+    with ws.home.store.write() as connection:
         connection.execute(db.aliases.update().values(version=1))
         connection.execute(db.model_versions.update().filter_by(version=1).values(package="0" * 64))
     with pytest.raises(BrokenChain, match="m@1 is the package 000000000000…, but by audit event 1 it is"): ws.audit.verify()
@@ -228,9 +231,9 @@ def test_history_answers_who_put_what_there_and_on_what_evidence(ws, cli):
 
 
 def test_search_by_metric_tag_dataset_feature_and_notebook(ws):
-    run = begin_run(ws, "nbs/train.ipynb")
+    run = begin_run(ws.home, "nbs/train.ipynb")
     version = run.use(ws.datasets.add("tumours", load_breast_cancer(as_frame=True).frame))
-    run.save("model", pack(fit(prepare(version.read(), "target", identity, {}, np.arange(version.rows) % 4 == 0), rounds=5, num_threads=1), ws.artifacts))
+    run.save("model", pack(fit(prepare(version.read(), "target", identity, held_out=np.arange(version.rows) % 4 == 0), rounds=5, num_threads=1), ws.artifacts))
     run.log(roc_auc=0.9)
     ws.models.register("other", run, tags={"team": "ops"})
     register(ws, 6)
@@ -257,8 +260,8 @@ def test_project_names_gates_of_its_own_in_toml(ws, cli):
 def test_estimators_and_changed_transforms_run_only_when_trusted(ws):
     (ws.root / "ours_t.py").write_text("from mlops_nb.features.transforms import transform\n@transform()\ndef ours(rows): return rows * 2\n")
     table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
-    run = begin_run(ws, "here")
-    data = prepare(table, "target", load_transform("ours_t:ours", ws.root), {}, np.arange(len(table)) % 4 == 0)
+    run = begin_run(ws.home, "here")
+    data = prepare(table, "target", load_transform("ours_t:ours", ws.root), held_out=np.arange(len(table)) % 4 == 0)
     run.save("model", pack(fit_estimator(data, RandomForestClassifier(5, random_state=0)), ws.artifacts))
     ws.models.register("forest", run)
     with pytest.raises(Refused, match="types that skops does not know.*Tree"): ws.score("forest", table.drop(columns="target"))
@@ -268,7 +271,7 @@ def test_estimators_and_changed_transforms_run_only_when_trusted(ws):
     (ws.root / "ours_t.py").write_text("from mlops_nb.features.transforms import transform\n@transform()\ndef ours(rows): return rows * 3 + 1\n")
     pd.testing.assert_frame_equal(ws.score("forest", table.drop(columns="target")), before)  # by the source that the package holds
     register(ws, 5)
-    with ws.store.write() as connection: connection.execute(db.audit.delete().where(db.audit.c.action == "trust"))
+    with ws.home.store.write() as connection: connection.execute(db.audit.delete().where(db.audit.c.action == "trust"))
     with pytest.raises(Refused, match="mlops-nb model trust forest@1"): Workspace(ws.root).score("forest", table.drop(columns="target"))
 
 
@@ -300,10 +303,11 @@ def test_whole_way_to_production_and_a_model_that_is_not_reproducible_is_stopped
 from dataclasses import replace
 import numpy as np
 from mlops_nb import Workspace, current_run
-from mlops_nb.workflows.train import example_table, load
-from mlops_nb.models.training import fit, pack
+from mlops_nb.workflows.train import example_table, load_training_data
+from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit
 run, ws = current_run(), Workspace()
-data, read = load(ws, run, 'tumours', 'benign', 'auto', 'mlops_nb.features.transforms:identity', '', '25%')
+data, read = load_training_data(ws, run, 'tumours', 'benign')
 run.save('model', pack(fit(replace(data, held_out=np.random.rand(len(data.labels)) < 0.25), rounds=40, trained_on=read, num_threads=1), ws.artifacts))
 """)
     other = ws.models.register("restless", ws.runs.run(restless))

@@ -39,7 +39,7 @@ def test_runs_are_executed_by_workers(ws: Workspace, write_notebook: NotebookWri
     assert isinstance(failed, RunFailed) and "ZeroDivisionError" in str(failed)
     assert [run.metrics["x"] for run in succeeded if isinstance(run, RunRecord)] == [2, 4, 6]
     assert [run.status for run in ws.runs.search(order_by="id")] == ["failed", *["succeeded"] * 3]
-    assert os.getpid() not in {row["pid"] for row in ws.store.rows(sa.select(db.runs.c.pid))}
+    assert os.getpid() not in {row["pid"] for row in ws.home.store.rows(sa.select(db.runs.c.pid))}
 
 
 WAITS_ONCE = """
@@ -62,7 +62,7 @@ def test_run_of_a_killed_worker_is_begun_once_more_and_recorded_once(
     waiting = threading.Thread(target=lambda: ended.extend(Dask(address).execute(ws.execution, [job])))
     waiting.start()
     wait_for((tmp_path / "again").exists, what="the cell that waits")
-    worker = ws.store.rows(sa.select(db.runs.c.pid))[0]["pid"]
+    worker = ws.home.store.rows(sa.select(db.runs.c.pid))[0]["pid"]
     os.kill(worker, signal.SIGKILL)
     waiting.join(120)
     assert [run.status for run in ended if isinstance(run, RunRecord)] == ["succeeded"]

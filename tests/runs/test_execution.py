@@ -30,7 +30,7 @@ def ended() -> list[str]: return []
 
 
 @pytest.fixture
-def execution(ws: Workspace, ended: list[str]) -> Execution: return Execution(ws, on_end=ended.append)
+def execution(ws: Workspace, ended: list[str]) -> Execution: return Execution(ws.home, on_end=ended.append)
 
 
 # ---- who ends a run
@@ -57,7 +57,7 @@ def test_run_that_somebody_ends_elsewhere_is_ended_here_too(
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(execution.execute, job)
         wait_for((ws.root / "here").exists, what="the second cell")
-        with ws.store.write() as connection: assert writer.end_run(connection, job.id, "cancelled")
+        with ws.home.store.write() as connection: assert writer.end_run(connection, job.id, "cancelled")
         with pytest.raises(RunFailed, match="cancelled in cell 1: DeadKernelError"): waiting.result(30)
     assert ws.runs[job.id].status == "cancelled"
 
@@ -120,21 +120,21 @@ def test_run_of_a_process_that_is_gone_begins_anew_once(
 ) -> None:
     "What it had recorded is forgotten; what kills two processes is not tried on a third."
     job = execution.prepare(write_notebook("a.ipynb", "print(1)"), tags={"team": "blue"})
-    claim(ws, job.id)
-    Run(ws, job.id).log(before=1)
+    claim(ws.home, job.id)
+    Run(ws.home, job.id).log(before=1)
     writer.flush()
     def lose() -> None:
-        with ws.store.write() as connection:
+        with ws.home.store.write() as connection:
             connection.execute(sa.update(db.runs).filter_by(id=job.id).values(pid=2**22))
         ws.runs.mark_lost()
     lose()
-    with pytest.raises(RunFailed, match="is lost: it cannot be executed"): claim(ws, job.id)
-    claim(ws, job.id, retake=True)
+    with pytest.raises(RunFailed, match="is lost: it cannot be executed"): claim(ws.home, job.id)
+    claim(ws.home, job.id, retake=True)
     run = ws.runs[job.id]
     assert (run.status, run.ended, run.error) == ("running", None, None)
     assert (run.metrics, run.tags) == ({}, {"team": "blue", RETAKEN: "1"}) and ws.runs.history(job.id) == []
     lose()
-    with pytest.raises(RunFailed, match="is lost: it cannot be executed a third time"): claim(ws, job.id, retake=True)
+    with pytest.raises(RunFailed, match="is lost: it cannot be executed a third time"): claim(ws.home, job.id, retake=True)
 
 
 # ---- how it ends

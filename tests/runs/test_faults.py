@@ -75,7 +75,7 @@ def test_every_one_of_many_mixed_runs_is_accounted_for(
     ws: Workspace, write_notebook: NotebookWriter, kernel: str, number: int,
 ) -> None:
     "Four at a time: each ends as it must, with its own cells and nobody else's, and the ones beside it go on."
-    kinds, execution = mixed(number), Execution(ws)  # without copies for W&B
+    kinds, execution = mixed(number), Execution(ws.home)  # without copies for W&B
     files = {
         name: write_notebook(f"{name}.ipynb", FIRST, kind.cell, parameters="n: int = 0")
         for name, kind in KINDS.items()}

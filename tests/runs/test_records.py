@@ -24,11 +24,11 @@ NO_PROCESS = 2**22  # one more than Linux numbers
 
 def owned_by(ws: Workspace, pid: int, *, host: str = "", silent_s: float = 0) -> RunRecord:
     "A run that another process had at work."
-    run = begin_run(ws, "a.ipynb", kind="batch")
+    run = begin_run(ws.home, "a.ipynb", kind="batch")
     writer.stop_heartbeat(run.id)
     heartbeat = iso(now() - timedelta(seconds=silent_s))
     owner = dict(pid=pid, host=host or socket.gethostname(), heartbeat=heartbeat)
-    with ws.store.write() as connection: connection.execute(sa.update(db.runs).filter_by(id=run.id).values(owner))
+    with ws.home.store.write() as connection: connection.execute(sa.update(db.runs).filter_by(id=run.id).values(owner))
     return run.record
 
 
@@ -37,14 +37,14 @@ def owned_by(ws: Workspace, pid: int, *, host: str = "", silent_s: float = 0) ->
     {"items": [1, None, {"a": []}]}, {"share": 1e-300},
 ])
 def test_parameters_are_read_back_as_they_were(ws: Workspace, params: dict[str, object]) -> None:
-    run = begin_run(ws, "a.ipynb", params=params).record
+    run = begin_run(ws.home, "a.ipynb", params=params).record
     assert run.params == params and list(map(type, run.params.values())) == list(map(type, params.values()))
 
 
 def test_lost_run_stays_lost(ws: Workspace) -> None:
     "Whoever comes late does not move it again."
-    run = begin_run(ws, "a.ipynb")
-    with ws.store.write() as connection:
+    run = begin_run(ws.home, "a.ipynb")
+    with ws.home.store.write() as connection:
         assert end_run(connection, run.id, "lost") and not end_run(connection, run.id, "succeeded")
     run.end()
     assert run.record.status == "lost"
@@ -73,7 +73,7 @@ def test_number_of_a_process_that_was_given_to_a_later_one_is_not_that_process(w
 @pytest.mark.parametrize("name", ["{id}.ipynb", "{id}-part.ipynb"], ids=["executed", "shared cells"])
 def test_lost_run_keeps_what_it_had_executed(ws: Workspace, name: str) -> None:
     run = owned_by(ws, NO_PROCESS)
-    (ws.make("runs") / name.format(id=run.id)).write_text("so far")
+    (ws.home.make("runs") / name.format(id=run.id)).write_text("so far")
     ws.runs.mark_lost()
     lost = ws.runs[run.id]
     assert lost.executed and ws.artifacts.bytes(lost.executed) == b"so far"
@@ -82,7 +82,7 @@ def test_lost_run_keeps_what_it_had_executed(ws: Workspace, name: str) -> None:
 
 
 @pytest.fixture
-def run(ws: Workspace) -> Run: return begin_run(ws, "nbs/fit.ipynb", params={"slope": 2.0, "seed": None})
+def run(ws: Workspace) -> Run: return begin_run(ws.home, "nbs/fit.ipynb", params={"slope": 2.0, "seed": None})
 
 
 @pytest.mark.parametrize("content, stored", [
@@ -117,7 +117,7 @@ def test_status_that_ends_no_run_is_refused(run: Run) -> None:
 
 
 def test_runs_side_by_side_differ_in_the_first_rows(ws: Workspace) -> None:
-    runs = [begin_run(ws, "fit.ipynb", params={"a": 1, "rate": rate}) for rate in (0.1, 0.2)]
+    runs = [begin_run(ws.home, "fit.ipynb", params={"a": 1, "rate": rate}) for rate in (0.1, 0.2)]
     for each, loss in zip(runs, (0.5, 0.25), strict=True): each.log(rows=3, loss=loss)
     table = ws.runs.compare([each.id for each in runs])
     assert list(table.index) == ["params.rate", "metrics.loss", "params.a", "metrics.rows"]
@@ -126,9 +126,9 @@ def test_runs_side_by_side_differ_in_the_first_rows(ws: Workspace) -> None:
 
 def test_listing_shows_what_tells_runs_apart(ws: Workspace) -> None:
     "The place in a longer job or else the file, its parameters and metrics, each cut to a line."
-    run = begin_run(ws, "nbs/fit.ipynb", params={"rate": 0.123456, "text": "x" * 200})
+    run = begin_run(ws.home, "nbs/fit.ipynb", params={"rate": 0.123456, "text": "x" * 200})
     run.log(loss=1 / 3)
-    begin_run(ws, "nbs/fit.ipynb", step="retrain <b>: train")
+    begin_run(ws.home, "nbs/fit.ipynb", step="retrain <b>: train")
     (named, fit) = (found.summary() for found in ws.runs.list())
     assert list(fit) == ["run", "status", "notebook", "started", "s", "params", "metrics"]
     assert (fit["notebook"], named["notebook"]) == ("fit.ipynb", "retrain <b>: train")

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops_nb.app.workspace import Workspace, workflow
+from mlops_nb.app.workflow_notebooks import workflow
+from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import BadNotebook, BadParameter, NotFound, RunFailed
 from mlops_nb.runs.fork_server import shutdown
 from mlops_nb.runs.jobs import KernelKind
@@ -170,7 +171,7 @@ def test_run_is_executed_as_it_was_given_and_its_notebook_had_back(
     source = ws.runs.source(run)
     assert source.name == "a.ipynb" and "as it was" in source.read_text()
     assert (tmp_path / "out" / "copy.ipynb").read_bytes() == ws.artifacts.bytes(run.executed or "")
-    with pytest.raises(NotFound, match="recorded no notebook"): ws.runs.source(begin_run(ws, "by hand").record)
+    with pytest.raises(NotFound, match="recorded no notebook"): ws.runs.source(begin_run(ws.home, "by hand").record)
 
 
 def test_reproduction_reads_the_versions_that_the_original_read(

@@ -41,7 +41,7 @@ def heartbeat(home: Home, id: str) -> str:
 def test_store_that_cannot_be_written_holds_up_no_other(
     ws: Workspace, broken: Home, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first, second = begin_run(broken, "a.ipynb"), begin_run(ws, "a.ipynb")
+    first, second = begin_run(broken, "a.ipynb"), begin_run(ws.home, "a.ipynb")
     first.log(loss=1)
     second.log(loss=2)
     assert second.record.metrics == {"loss": 2}
@@ -56,9 +56,9 @@ def test_heartbeats_go_on_while_another_store_cannot_be_written(
     "A run that is at work must not count as lost because of somebody else's disk."
     monkeypatch.setattr(writer, "BEAT_S", 0.05)
     begin_run(broken, "a.ipynb").log(loss=1)
-    run = begin_run(ws, "a.ipynb")
-    first = heartbeat(ws, run.id)
-    wait_for(lambda: heartbeat(ws, run.id) > first, 10, "the next heartbeat")
+    run = begin_run(ws.home, "a.ipynb")
+    first = heartbeat(ws.home, run.id)
+    wait_for(lambda: heartbeat(ws.home, run.id) > first, 10, "the next heartbeat")
 
 
 def test_heartbeat_that_cannot_be_written_keeps_no_other_from_being(
@@ -67,9 +67,9 @@ def test_heartbeat_that_cannot_be_written_keeps_no_other_from_being(
     monkeypatch.setattr(writer, "BEAT_S", 0.05)
     away = begin_run(Home(tmp_path / "away"), "a.ipynb")
     monkeypatch.setattr(away.home.store, "write", lambda: (_ for _ in ()).throw(StorageError("the server is away")))
-    run = begin_run(ws, "a.ipynb")
-    first = heartbeat(ws, run.id)
-    wait_for(lambda: heartbeat(ws, run.id) > first, 10, "the next heartbeat")
+    run = begin_run(ws.home, "a.ipynb")
+    first = heartbeat(ws.home, run.id)
+    wait_for(lambda: heartbeat(ws.home, run.id) > first, 10, "the next heartbeat")
     writer.stop_heartbeat(away.id)
 
 
@@ -77,9 +77,9 @@ def test_whoever_has_a_run_at_work_is_told_when_somebody_else_ends_it(
     ws: Workspace, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(writer, "BEAT_S", 0.05)
-    run, told = begin_run(ws, "a.ipynb"), threading.Event()
-    writer.start_heartbeat(ws.store, run.id, on_gone=told.set)
-    with ws.store.write() as connection: assert end_run(connection, run.id, "cancelled")
+    run, told = begin_run(ws.home, "a.ipynb"), threading.Event()
+    writer.start_heartbeat(ws.home.store, run.id, on_gone=told.set)
+    with ws.home.store.write() as connection: assert end_run(connection, run.id, "cancelled")
     assert told.wait(10)
 
 
@@ -145,7 +145,7 @@ run.log(parent=3)
 
 
 def test_metric_is_its_last_value_and_the_history_has_all(ws: Workspace) -> None:
-    run = begin_run(ws, "a.ipynb")
+    run = begin_run(ws.home, "a.ipynb")
     for value in 3.0, 1.0, 2.0: run.log(loss=value)
     run.log({"loss": 0.5}, step=10)
     assert run.record.metrics == {"loss": 0.5}
@@ -156,6 +156,6 @@ def test_run_that_began_knows_its_environment_and_its_commit(ws: Workspace, tmp_
     git = ["git", "-C", str(tmp_path), "-c", "user.name=ada", "-c", "user.email=ada@example.org"]
     for words in ["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]:
         subprocess.run([*git, *words], check=True)
-    run = begin_run(ws, "a.ipynb").record
+    run = begin_run(ws.home, "a.ipynb").record
     assert run.code and run.code["dirty"] is False and len(run.code["commit"]) == 40
     assert run.environment and "papermill" in json.loads(ws.artifacts.bytes(run.environment))["packages"]

@@ -10,8 +10,9 @@ import pytest
 
 from support import command, start, wait_for
 from mlops_nb.base import schema as db
-from mlops_nb.serving.batches import Scorer
-from mlops_nb.app.workspace import Workspace, workflow
+from mlops_nb.serving.scorer import Scorer
+from mlops_nb.app.workflow_notebooks import workflow
+from mlops_nb.app.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +149,9 @@ def test_server_computes_features_with_the_code_its_version_was_trained_with(tmp
     running = Server(tmp_path)
     try:
         second = trained(-1)
-        with ws.store.write() as connection: connection.execute(db.aliases.update().values(version=2))  # whatever its gates say: this is about the server
+        with ws.home.store.write() as connection: connection.execute(db.aliases.update().values(version=2))  # whatever its gates say: this is about the server
         wait_for(lambda: running.ask("/v2/models/tumour")[1].get("versions") == ["2"], what="the second version")
         rows = ws.datasets["tumours"].read().drop(columns="benign").head(5)
         served = running.ask("/v2/models/tumour/infer", request_of(rows))[1]
-        assert served["outputs"][0]["data"] == Scorer(ws, second).predict(rows)[0].prediction.tolist()
+        assert served["outputs"][0]["data"] == Scorer(ws.home, second).predict(rows)[0].prediction.tolist()
     finally: running.process.kill()

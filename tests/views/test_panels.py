@@ -10,7 +10,8 @@ import pytest
 
 from support import wait_for
 from mlops_nb.promotion.policies import Policy
-from mlops_nb.app.workspace import Workspace, workflow
+from mlops_nb.app.workflow_notebooks import workflow
+from mlops_nb.app.workspace import Workspace
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 HOSTILE = "<img src=x onerror=\"document.title='broken into'\">"

@@ -11,8 +11,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from . import data  # noqa: F401 - they add their commands to the app
-from ...base.schema import models, runs  # noqa: F401 - they add their commands to the app
+from . import data, models, runs  # noqa: F401 - they add their commands to the app
 from ...base.core import iso, now
 from ...base.errors import BadParameter, MLOpsError, RunFailed
 from .groups import Json, app, monitor_app, print_rows
@@ -51,7 +50,7 @@ def _misused(error: Exception) -> int:
     return error.exit_code
 
 def _fail(error: Exception, status: int) -> None:
-    folder, known = Workspace().folder, isinstance(error, MLOpsError)
+    folder, known = Workspace().home.folder, isinstance(error, MLOpsError)
     place = ""
     try:
         if folder.is_dir():
@@ -87,7 +86,7 @@ def serve(
 ) -> None:
     "Serve models over REST (Open Inference Protocol v2)."
     from mlops_nb.serving.server import serve
-    serve(Workspace(), models, host, port, key)
+    serve(Workspace().home, models, host=host, port=port, key=key)
 
 @monitor_app.command("check")
 def monitor_check(
@@ -99,10 +98,10 @@ def monitor_check(
 ) -> None:
     "Check the last batch: drift at once, performance as far as labels have come."
     ws = Workspace()
-    check = ws.monitors[model].check(label, ws.datasets[labels] if labels else None, key)
+    check = ws.monitors[model].check(label, labels=ws.datasets[labels] if labels else None, key=key or [])
     if as_json: return print(json.dumps(check.asdict()))
     for breach in check.breaches: print(breach.message)
-    print(f"{check.name}@{check.version}, {check.label}: " + (f"{len(check.breaches)} breach(es); mlops-nb watch --once retrains" if check.breached else "quiet"))
+    print(f"{check.name}@{check.version}, {check.label}: " + (f"{len(check.breaches)} breach(es); mlops-nb watch --once retrains" if check.breached else "no drift"))
 
 @monitor_app.command("ls")
 def monitor_ls(model: str, as_json: Json = False) -> None:
@@ -116,7 +115,7 @@ def watch(
 ) -> None:
     "Answer breaches (retrain, evaluate, bring before the gates), and decide the promotions that are due."
     import threading
-    from mlops_nb.monitoring.triggers import answer, due
+    from mlops_nb.monitoring.triggers import due, retrain_for
     ws = Workspace()
     while True:
         for decision in ws.models.promote_due(): print(f"{decision.candidate} {'promoted' if decision.promoted else 'refused'} as scheduled: {decision.reason}")
@@ -124,7 +123,7 @@ def watch(
             monitor = ws.monitors[name]
             if not (check := due(monitor)): print(f"{name}: no breach waits for an answer"); continue
             print(f"{name}: {check.label} breached ({check.breaches[0].message}); retraining")
-            decision = answer(monitor, check).read_json("decision")
+            decision = retrain_for(monitor, check).read_json("decision")
             print(f"{decision['candidate']} {'promoted' if decision['promoted'] else 'refused'}: {decision['reason']}")
         if once: return
         threading.Event().wait(60)
@@ -135,7 +134,7 @@ def sync() -> None:
     from mlops_nb.runs.wandb_sync import sync
     ws = Workspace()
     print(f"{ws.mirror_all()} runs copied")
-    print(f"{len(sync(ws.folder))} runs uploaded")
+    print(f"{len(sync(ws.home.folder))} runs uploaded")
 
 # %% ../../../nbs/11_app/cli/04_main.ipynb #f0b570a4
 @app.command()

@@ -122,7 +122,7 @@ def model_promote(
     as_json: Json = False,
 ) -> None:
     "Move an alias to a version, when its policy allows it."
-    from mlops_nb.promotion.promotion import RefusedByGates
+    from mlops_nb.promotion.decisions import RefusedByGates
     try: decision = Workspace().models.promote(reference, to, comment, override, _moment(at, "--at"))
     except RefusedByGates as refusal: _findings(refusal.decision, as_json); raise
     _findings(decision, as_json)
@@ -242,7 +242,7 @@ def lineage(
     if html: write_whole(html, found.html())
     if events:
         from mlops_nb.promotion.lineage import openlineage
-        write_whole(events, "".join(json.dumps(event) + "\n" for event in openlineage(ws, [ws.runs[node.name] for node in found["run"]])))
+        write_whole(events, "".join(json.dumps(event) + "\n" for event in openlineage(ws.home, [ws.runs[node.name] for node in found["run"]])))
     if as_json: return show_one(found, True)
     after = {node.id: [] for node in found.nodes}
     for before, later in found.edges: after[later].append(before.partition(":")[2])

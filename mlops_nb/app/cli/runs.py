@@ -139,12 +139,15 @@ def tune(
 ) -> None:
     "Look for the best values of a notebook's parameters: an Optuna study, each trial a recorded run."
     from mlops_nb.runs.notebooks import read_notebook
-    from mlops_nb.models.tuning import distribution
+    from mlops_nb.models.notebook_tuning import TrialEnd, distribution
     parsed = read_notebook(path := _notebook(notebook))
-    space = {name: distribution(text, parsed, name) for name, text in _over(over, "num_leaves=8..128 or --over learning_rate=log:0.01..0.3").items()}
-    def on_trial(number: int, params: dict, ended, value: Optional[float]) -> None:
-        print(f"trial {number}   {text_of(params)}   {ended if isinstance(ended, RunFailed) else f'{metric}={text_of(value)}'}", file=sys.stderr)
-    best = Workspace().studies.optimize(path, space, metric, "maximize" if maximize else "minimize", n_trials, study, _fixed(parsed, param, space), jobs, _executor(where), timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel, on_trial=on_trial)
+    space = {name: distribution(text, notebook=parsed, name=name) for name, text in _over(over, "num_leaves=8..128 or --over learning_rate=log:0.01..0.3").items()}
+    def on_trial(end: TrialEnd) -> None:
+        came = str(end.run) if isinstance(end.run, RunFailed) else f"{metric}={text_of(end.value)}"
+        print(f"trial {end.number}   {text_of(end.params)}   {came}", file=sys.stderr)
+    best = Workspace().studies.optimize(
+        path, space, metric, direction="maximize" if maximize else "minimize", n_trials=n_trials, name=study, fixed=_fixed(parsed, param, space), jobs=jobs,
+        executor=_executor(where), timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel, on_trial=on_trial)
     if as_json: return print(json.dumps(best.asdict(), default=str))
     open_console().print(f"[green]best[/green] run {best.id}: {metric}={text_of(best.metrics[metric])} with {text_of({name: best.params[name] for name in space})}; all of them: mlops-nb runs ls --where 'tags.study = {best.tags['study']}'", soft_wrap=True)
 
@@ -283,7 +286,7 @@ def _tree(run):
 @pipeline_app.command("ls")
 def pipeline_ls(name: Annotated[Optional[str], typer.Argument(help="Only executions of this pipeline.")] = None, limit: Annotated[Optional[int], typer.Option(min=1)] = None, as_json: Json = False) -> None:
     "List executions, the latest first."
-    print_rows(Workspace().pipelines.list(name, limit), as_json, {"pipeline": "name", "status": "status", "created": lambda r: r.created[:19], "execution": "id", "steps": lambda r: len(r.steps), "params": "params"})
+    print_rows(Workspace().pipelines.list(name, limit=limit), as_json, {"pipeline": "name", "status": "status", "created": lambda r: r.created[:19], "execution": "id", "steps": lambda r: len(r.steps), "params": "params"})
 
 # %% ../../../nbs/11_app/cli/01_runs.ipynb #9d130e8f
 @runs_app.command("ls")
@@ -313,6 +316,6 @@ def runs_open(run: str) -> None:
     ws = Workspace()
     record = ws.runs[run]
     if not record.executed: raise NotFound(f"run {record.id} ({record.status}) left no executed notebook")
-    copy = ws.make("runs")/f"{record.id}.ipynb"
+    copy = ws.home.make("runs")/f"{record.id}.ipynb"
     if not copy.is_file(): copy.write_bytes(ws.artifacts.bytes(record.executed))
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(copy)])
