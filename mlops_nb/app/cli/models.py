@@ -241,7 +241,7 @@ def lineage(
     found = ws.lineage(reference, "both" if up == down else "up" if up else "down")
     if html: write_whole(html, found.html())
     if events:
-        from mlops_nb.promotion.lineage import openlineage
+        from mlops_nb.promotion.openlineage import openlineage
         write_whole(events, "".join(json.dumps(event) + "\n" for event in openlineage(ws.home, [ws.runs[node.name] for node in found["run"]])))
     if as_json: return show_one(found, True)
     after = {node.id: [] for node in found.nodes}
