@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import psutil
@@ -11,14 +11,21 @@ import psutil
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.runs.records import RunRecord
 
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
 NotebookWriter = Callable[..., Path]  # the fixture `write_notebook`
+
+
+def executed_notebook(ws: Workspace, run: RunRecord) -> NotebookNode:
+    "The notebook that a run has executed, as far as it came."
+    assert run.executed, f"run {run.id} ({run.status}) kept no executed notebook"
+    return nbformat.reads(ws.artifacts.bytes(run.executed).decode(), as_version=4)
 
 
 def executed_cells(ws: Workspace, run: RunRecord) -> list[Any]:
     "The code cells of a run's executed notebook."
-    assert run.executed, f"run {run.id} ({run.status}) kept no executed notebook"
-    notebook = nbformat.reads(ws.artifacts.bytes(run.executed).decode(), as_version=4)
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell for cell in executed_notebook(ws, run).cells if cell.cell_type == "code"]
 
 
 def printed(ws: Workspace, run: RunRecord) -> list[str]:

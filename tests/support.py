@@ -14,8 +14,6 @@ import nbformat
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-    from mlops_nb.app.workspace import Workspace
-
 ROOT = Path(__file__).parent.parent
 T = TypeVar("T")
 
@@ -44,20 +42,6 @@ def declaring(source: str, *, tags: Sequence[str] = ("parameters",), **metadata:
     "A notebook of one cell, which declares its parameters."
     cell = nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)})
     return nbformat.v4.new_notebook(cells=[cell], metadata=metadata)
-
-
-def executed_notebook(ws: Workspace, id: str) -> NotebookNode:
-    "The notebook that a run has executed."
-    executed = ws.runs[id].executed
-    assert executed is not None
-    return nbformat.reads(ws.artifacts.bytes(executed).decode(), as_version=4)
-
-
-def printed(ws: Workspace, id: str) -> str:
-    "What a run's cells printed."
-    outputs = [output for cell in executed_notebook(ws, id).cells for output in cell.get("outputs", ())]
-    streams = [output for output in outputs if output.output_type == "stream" and output.name == "stdout"]
-    return "".join(stream.text for stream in streams).strip()
 
 
 def notebooks() -> list[str]:

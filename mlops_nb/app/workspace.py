@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from mlops_nb.runs.runs import Runs
     from mlops_nb.runs.wandb_mirror import Mirror
     from mlops_nb.serving.batches import Batches
-    from mlops_nb.views.widgets import ComparisonPanel, MonitoringPanel, PromotionPanel
+    from mlops_nb.views.comparison_panel import ComparisonPanel
+    from mlops_nb.views.monitoring_panel import MonitoringPanel
+    from mlops_nb.views.promotion_panel import PromotionPanel
 
 # %% auto #0
 __all__ = ['Workspace']
@@ -161,17 +163,17 @@ class Workspace:
 
     def promotion_panel(self, name: str, alias: str = "production") -> PromotionPanel:
         "Versions, gates, promote and roll back, in the notebook."
-        from mlops_nb.views.widgets import PromotionPanel
+        from mlops_nb.views.promotion_panel import PromotionPanel
         return PromotionPanel(self.home, name, alias)
 
     def monitoring_panel(self, name: str, alias: str = "production") -> MonitoringPanel:
         "Drift, performance, retrain, in the notebook."
-        from mlops_nb.views.widgets import MonitoringPanel
+        from mlops_nb.views.monitoring_panel import MonitoringPanel
         return MonitoringPanel(self.home, name, alias)
 
     def comparison_panel(self, comparison: ProfileComparison) -> ComparisonPanel:
         "A comparison of two profiles, column by column, in the notebook."
-        from mlops_nb.views.widgets import ComparisonPanel
+        from mlops_nb.views.comparison_panel import ComparisonPanel
         return ComparisonPanel(comparison)
 
 # %% ../../nbs/11_app/10_workspace.ipynb #7f138e73

@@ -117,9 +117,10 @@ def _import_file(place: str, root: Path) -> ModuleType:
         raise NotFound(f"{place} does not exist: give the file that declares the pipeline, as FILE.py:FUNCTION")
     for folder in file.parent, root: _look_in(folder)
     spec = spec_from_file_location(f"pipelines_of_{digest(str(file))[:12]}", file)
-    assert spec and spec.loader  # of a .py file there always is one
+    assert spec  # of a .py file there always is one
     module = sys.modules[spec.name] = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    code = compile(file.read_bytes(), file, "exec")  # not what Python has kept: it may be of an earlier text
+    exec(code, vars(module))
     return module
 
 def _import_module(place: str, root: Path) -> ModuleType:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..base.project import Home
-from ..models.training import Model
+from ..models.model import Model
 from ..registry.evaluations import EvaluationRecord, evaluations
 from ..registry.model_versions import Models, ModelVersion
 from ..registry.registration import read_card

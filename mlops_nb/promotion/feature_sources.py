@@ -15,7 +15,7 @@ from ..base.references import parse_reference
 from ..data.datasets import Datasets, DatasetVersion
 from ..features.column_lineage import Tables, column_sources
 from ..features.transforms import JoinedTables
-from ..models.training import Model
+from ..models.model import Model
 from ..registry.model_versions import ModelVersion
 from ..registry.version_transforms import transform_of
 

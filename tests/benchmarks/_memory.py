@@ -8,17 +8,18 @@ import psutil
 
 
 class Peak:
-    "The largest sum of proportional set sizes (PSS) over a tree of processes, looked at ten times a second: a page that several share counts once."
+    """The largest sum of proportional set sizes (PSS) over a tree of processes, looked at ten times a second: a page
+    that several share counts once."""
 
     def __init__(self, pid: int):
         self._root, self._end, self.bytes, self.processes = psutil.Process(pid), threading.Event(), 0, 0
         self._thread = threading.Thread(target=self._look)
 
-    def __enter__(self) -> "Peak":
+    def __enter__(self) -> Peak:
         self._thread.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end.set()
         self._thread.join()
 

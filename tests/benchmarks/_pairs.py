@@ -1,20 +1,30 @@
 "What the benchmark programs share: work done in turns by us and a peer, and the table of what came out."
 from __future__ import annotations
 
-import json, os, resource, subprocess, sys, tempfile, time
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Callable
+from typing import Any
 
 from _memory import Peak
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlops-nb-bench"  # environments and stores that are made once
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlops-nb-bench"  # what is made once
 HERE = Path(__file__).parent
-for _name in ("MLOPS_HOME", "MLOPS_STORE", "MLOPS_ARTIFACTS", "MLOPS_RUN", "MLOPS_FORK_SERVER", "JPY_SESSION_NAME"): os.environ.pop(_name, None)
+OF_WHOEVER_STARTED = (
+    "MLOPS_HOME", "MLOPS_STORE", "MLOPS_ARTIFACTS", "MLOPS_RUN", "MLOPS_FORK_SERVER", "JPY_SESSION_NAME",
+)
+for _name in OF_WHOEVER_STARTED: os.environ.pop(_name, None)
 
 
-def scratch() -> tempfile.TemporaryDirectory:
+def scratch() -> tempfile.TemporaryDirectory[str]:
     "A folder for one program; all that it writes goes there."
     return tempfile.TemporaryDirectory(prefix="mlops-nb-bench-", ignore_cleanup_errors=True)
 
@@ -25,52 +35,60 @@ def in_turns(
 ) -> list[list[Any]]:  # what each gave, in order
     "Do one work after the other, so that a slow moment of the machine meets them all."
     given: list[list[Any]] = [[] for _ in works]
-    for at in range(times):
-        for work, results in zip(works, given): results.append(work())
-        if sys.stderr.isatty(): print(f"  round {at + 1} of {times}", end="\r", file=sys.stderr, flush=True)
+    for turn in range(1, times + 1):
+        for work, results in zip(works, given, strict=True): results.append(work())
+        if sys.stderr.isatty(): print(f"  round {turn} of {times}", end="\r", file=sys.stderr, flush=True)
     return given
 
 
 def child(
-    program: str|Path,
+    program: str | Path,
     *arguments: object,
     folder: Path,  # where it runs
-) -> dict:
-    """Run a Python program; its last line is what it found, as JSON. Added to that: `process`, its seconds from start to end;
-    `cpu`, the processor seconds of its whole tree; `peak`, the largest memory of that tree."""
-    began, used = time.perf_counter(), _cpu_of_children()
-    with open(folder / "errors", "w+") as errors, subprocess.Popen([sys.executable, str(program), *map(str, arguments)], cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
-        with Peak(process.pid) as peak: said = process.communicate()[0]
+) -> dict[str, Any]:
+    """Run a Python program; its last line is what it found, as JSON. Added to that: `process`, its seconds from start
+    to end; `cpu`, the processor seconds of its whole tree; `peak`, the largest memory of that tree."""
+    began, used = time.perf_counter(), cpu_of_children()
+    words = [sys.executable, str(program), *map(str, arguments)]
+    with (
+        open(folder / "errors", "w+") as errors,
+        subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        with Peak(process.pid) as peak: output, _ = process.communicate()
         if process.returncode:
             errors.seek(0)
-            raise SystemExit(f"{Path(program).name} {' '.join(map(str, arguments))} ended with status {process.returncode}:\n{errors.read()}")
-    return json.loads(said.splitlines()[-1]) | {"process": time.perf_counter() - began, "cpu": _cpu_of_children() - used, "peak": peak.bytes}
+            what = " ".join([Path(program).name, *words[2:]])
+            raise SystemExit(f"{what} ended with status {process.returncode}:\n{errors.read()}")
+    measured = {"process": time.perf_counter() - began, "cpu": cpu_of_children() - used, "peak": peak.bytes}
+    return json.loads(output.splitlines()[-1]) | measured
 
 
-def _cpu_of_children() -> float: return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+def cpu_of_children() -> float: return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
+
+# ---- MLflow
 
 class Mlflow:
     "MLflow 3 in an environment of its own, in a process that is asked by lines of JSON; see `_mlflow_peer.py`."
 
-    def __init__(self,
-        store: Path,  # SQLite file
-    ):
-        self._process = subprocess.Popen([str(mlflow_bin("python")), str(HERE / "_mlflow_peer.py"), str(store)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"})
+    def __init__(self, store: Path):  # SQLite file
+        words = [mlflow_bin("python"), HERE / "_mlflow_peer.py", store]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self.version = self.ask("version")
 
     def ask(self, what: str, **how: object) -> Any:
-        self._process.stdin.write(json.dumps({"what": what, "how": how}) + "\n"); self._process.stdin.flush()
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps({"what": what, "how": how}) + "\n")
+        self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line: raise SystemExit(f"the MLflow process ended at {what!r}")
         return json.loads(line)
 
-    def __enter__(self) -> "Mlflow": return self
+    def __enter__(self) -> Mlflow: return self
 
-    def __exit__(self, *_) -> None:
-        self._process.stdin.close()
-        self._process.wait()
+    def __exit__(self, *_: object) -> None: self._process.communicate()
 
 
 def mlflow_bin(
@@ -85,15 +103,17 @@ def mlflow_bin(
     return folder / "bin" / name
 
 
+# ---- the table
+
 @dataclass(frozen=True)
 class Line:
     "One line of the table; what has no bar is shown for knowledge."
     work: str
     ours: str
     peer: str = ""
-    ratio: float|None = None  # peer over ours
+    ratio: float | None = None  # peer over ours
     bar: str = ""
-    met: bool|None = None
+    met: bool | None = None
 
 
 def at_least(work: str, ours_s: list[float], peer_s: list[float], times: float) -> Line:
@@ -102,15 +122,16 @@ def at_least(work: str, ours_s: list[float], peer_s: list[float], times: float) 
     return Line(work, seconds(median(ours_s)), seconds(median(peer_s)), ratio, f">= {times:g} x", ratio >= times)
 
 
-def at_most(work: str, ours_s: list[float], limit_s: float, peer_s: list[float]|None = None) -> Line:
+def at_most(work: str, ours_s: list[float], limit_s: float, peer_s: list[float] | None = None) -> Line:
     "A line whose bar is a time."
-    middle = median(ours_s)
-    return Line(work, seconds(middle), seconds(median(peer_s)) if peer_s else "", median(peer_s) / middle if peer_s else None, f"<= {seconds(limit_s)}", middle <= limit_s)
+    shown = known(work, ours_s, peer_s)
+    return Line(work, shown.ours, shown.peer, shown.ratio, f"<= {seconds(limit_s)}", median(ours_s) <= limit_s)
 
 
-def known(work: str, ours_s: list[float], peer_s: list[float]|None = None) -> Line:
+def known(work: str, ours_s: list[float], peer_s: list[float] | None = None) -> Line:
     "A line without a bar."
-    return Line(work, seconds(median(ours_s)), seconds(median(peer_s)) if peer_s else "", median(peer_s) / median(ours_s) if peer_s else None)
+    if not peer_s: return Line(work, seconds(median(ours_s)))
+    return Line(work, seconds(median(ours_s)), seconds(median(peer_s)), median(peer_s) / median(ours_s))
 
 
 def seconds(value: float) -> str:
@@ -118,12 +139,17 @@ def seconds(value: float) -> str:
     return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
 
 
+MET = {True: "yes", False: "no", None: ""}
+
+
 def show(title: str, peer: str, lines: list[Line]) -> None:
     "Print the table."
-    rows = [("work", "ours", peer, "ratio", "bar", "met")] + [(line.work, line.ours, line.peer, f"{line.ratio:.1f}" if line.ratio else "", line.bar, {True: "yes", False: "no", None: ""}[line.met]) for line in lines]
-    widths = [max(len(row[at]) for row in rows) for at in range(6)]
-    load = os.getloadavg()[0]
-    print(f"\n{title} · {os.cpu_count()} cores, load {load:.1f}")
-    for at, row in enumerate(rows):
-        print("  ".join(text.ljust(width) if not column else text.rjust(width) for column, (text, width) in enumerate(zip(row, widths))).rstrip())
-        if not at: print("  ".join("-" * width for width in widths))
+    ratios = ["" if line.ratio is None else f"{line.ratio:.1f}" for line in lines]
+    head = "work", "ours", peer, "ratio", "bar", "met"
+    rows = [(line.work, line.ours, line.peer, ratio, line.bar, MET[line.met])
+            for line, ratio in zip(lines, ratios, strict=True)]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    print(f"\n{title} · {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    for row in head, ["-" * width for width in widths], *rows:
+        work, *others = zip(row, widths, strict=True)
+        print("  ".join([work[0].ljust(work[1]), *(text.rjust(width) for text, width in others)]).rstrip())

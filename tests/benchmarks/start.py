@@ -1,5 +1,11 @@
 "What it costs to start: `mlops-nb --help` and `import mlops_nb`, against papermill and MLflow."
-import shutil, subprocess, sys, time
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from _pairs import at_most, in_turns, known, mlflow_bin, show
@@ -7,7 +13,7 @@ from _pairs import at_most, in_turns, known, mlflow_bin, show
 TIMES = 15
 
 
-def took(*command: str):
+def start(*command: str) -> Callable[[], float]:
     "A process from its start to its end, in seconds."
     def work() -> float:
         began = time.perf_counter()
@@ -16,19 +22,33 @@ def took(*command: str):
     return work
 
 
-def beside_python(name: str) -> str: return shutil.which(name, path=str(Path(sys.executable).parent)) or sys.exit(f"{name} is not installed beside {sys.executable}")
+def beside_python(name: str) -> str:
+    program = shutil.which(name, path=str(Path(sys.executable).parent))
+    if program is None: raise SystemExit(f"{name} is not installed beside {sys.executable}")
+    return program
 
 
-if __name__ == "__main__":
-    mlflow, its_python = str(mlflow_bin("mlflow")), str(mlflow_bin("python"))
-    works = [took(beside_python("mlops-nb"), "--help"), took(beside_python("papermill"), "--help"), took(mlflow, "--help"),
-             took(sys.executable, "-c", "import mlops_nb"), took(sys.executable, "-c", "import papermill"), took(its_python, "-c", "import mlflow"),
-             took(sys.executable, "-c", "pass"), took(its_python, "-c", "pass")]
-    for work in works: work()  # the first start reads files that the others find in memory
-    help_, papermill_help, mlflow_help, import_, papermill_import, mlflow_import, nothing, its_nothing = in_turns(TIMES, *works)
+def main() -> None:
+    python, peer_python = sys.executable, str(mlflow_bin("python"))
+    works = {
+        "our help": start(beside_python("mlops-nb"), "--help"),
+        "papermill's help": start(beside_python("papermill"), "--help"),
+        "MLflow's help": start(str(mlflow_bin("mlflow")), "--help"),
+        "our import": start(python, "-c", "import mlops_nb"),
+        "papermill's import": start(python, "-c", "import papermill"),
+        "MLflow's import": start(peer_python, "-c", "import mlflow"),
+        "Python": start(python, "-c", "pass"),
+        "MLflow's Python": start(peer_python, "-c", "pass"),
+    }
+    for work in works.values(): work()  # the first start reads files that the others find in memory
+    took = dict(zip(works, in_turns(TIMES, *works.values()), strict=True))
     show(f"Start, median of {TIMES}", "peer", [
-        at_most("mlops-nb --help (peer: papermill --help)", help_, 0.4, papermill_help),
-        at_most("mlops-nb --help (peer: mlflow --help)", help_, 0.4, mlflow_help),
-        at_most("import mlops_nb (peer: import papermill)", import_, 0.2, papermill_import),
-        at_most("import mlops_nb (peer: import mlflow)", import_, 0.2, mlflow_import),
-        known("Python alone, in both figures", nothing, its_nothing)])
+        at_most("mlops-nb --help (peer: papermill --help)", took["our help"], 0.4, took["papermill's help"]),
+        at_most("mlops-nb --help (peer: mlflow --help)", took["our help"], 0.4, took["MLflow's help"]),
+        at_most("import mlops_nb (peer: import papermill)", took["our import"], 0.2, took["papermill's import"]),
+        at_most("import mlops_nb (peer: import mlflow)", took["our import"], 0.2, took["MLflow's import"]),
+        known("Python alone, in both figures", took["Python"], took["MLflow's Python"]),
+    ])
+
+
+if __name__ == "__main__": main()

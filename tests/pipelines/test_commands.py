@@ -45,18 +45,20 @@ def test_command_line_shows_and_draws(
 
 
 def test_secret_reaches_the_step_and_no_record(
-    cli: Cli, cli_json: CliJson, write_notebook: WriteNotebook, write_pipeline: WritePipeline,
+    cli: Cli, cli_json: CliJson, write_notebook: WriteNotebook, write_pipeline: WritePipeline, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     declared = "from mlops_nb import Secret\ntoken: Secret = ''"
     write_notebook("a.ipynb", f"{RUN}; run.tag(length=len(token))", parameters=declared)
     flow = write_pipeline("from mlops_nb import Secret\n@pipeline\ndef flow(token: Secret): step('a', token=token)")
-    monkeypatch.setenv("SHOP_TOKEN", "x" * 23)
+    monkeypatch.setenv("SHOP_TOKEN", "hunter2" * 3)
     done = cli("pipeline", "run", flow, "-p", "token", "env:SHOP_TOKEN")
     assert done.returncode == 0, done.stderr
     assert cli_json("pipeline", "show", "flow")["params"] == {"token": "(secret)"}
     (run,) = cli_json("runs", "ls")
-    assert (run["tags"]["length"], run["params"]) == ("23", {"token": "(secret)"})
+    assert (run["tags"]["length"], run["params"]) == ("21", {"token": "(secret)"})
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert files and [file for file in files if b"hunter2" in file.read_bytes()] == []
 
 
 @pytest.mark.parametrize("words, says", [

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from mlops_nb.base.errors import BadParameter, NotFound, Refused, RunFailed
 from mlops_nb.features.transforms import identity
-from mlops_nb.promotion.lineage import openlineage
+from mlops_nb.promotion.openlineage import openlineage
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.runs.run import begin_run
 from mlops_nb.models.packages import pack

@@ -1,4 +1,4 @@
-"What the tests of runs share: W&B as it is to somebody without an account, and its own process."
+"What the tests of runs share: one fork server, and W&B as it is to somebody without an account."
 from __future__ import annotations
 
 import os
@@ -9,6 +9,14 @@ import nbformat
 import pytest
 
 from mlops_nb.runs import wandb_mirror
+from mlops_nb.runs.fork_server import shutdown
+
+
+@pytest.fixture(scope="module")
+def one_server_for_all() -> Iterator[None]:
+    "The fork server of this process serves all tests of a file, and ends with them."
+    yield
+    shutdown()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,14 @@ import pytest
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.runs.engine import EngineClient, starting_point
 from mlops_nb.runs.fork_messages import socket_folder
-from mlops_nb.runs.fork_server import shutdown
-from support import executed_notebook, printed, wait_for
+from mlops_nb.runs.jobs import KernelKind
+from runs_support import NotebookWriter, executed_notebook, is_alive, printed
+from support import wait_for
 
 PAPERMILL = find_spec("papermill")
 assert PAPERMILL is not None and PAPERMILL.origin is not None
 EXAMPLES = Path(PAPERMILL.origin).parent / "tests" / "notebooks"
-WriteNotebook = Callable[..., Path]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_server_for_all() -> Iterator[None]:
-    yield
-    shutdown()
+pytestmark = pytest.mark.usefixtures("one_server_for_all")
 
 
 def outcome(source: Path, folder: Path, engine: str, **options: Any) -> tuple[object, object]:
@@ -75,25 +69,27 @@ print(papermill_engines.get_engine("mlops_nb").execute_notebook.__self__.__name_
     assert done.stdout == "WarmEngine\n", done.stderr
 
 
-def test_widgets_rich_outputs_and_magics_work(ws: Workspace, write_notebook: WriteNotebook) -> None:
+def test_widgets_rich_outputs_and_magics_work(ws: Workspace, write_notebook: NotebookWriter) -> None:
     updating = "handle = display(HTML('<i>a</i>'), display_id=True)\nhandle.update(HTML('<i>b</i>'))"
     notebook = write_notebook(
         "a.ipynb", "import ipywidgets\nslider = ipywidgets.IntSlider(value=7); slider",
         f"from IPython.display import HTML, display\n{updating}", "%%timeit -n1 -r1\n1 + 1", "!echo from the shell")
-    executed = executed_notebook(ws, ws.runs.run(notebook).id)
+    executed = executed_notebook(ws, ws.runs.run(notebook))
     assert executed.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
     assert executed.cells[1].outputs[0].data["text/html"] == "<i>b</i>"
     assert "from the shell" in executed.cells[3].outputs[0].text
 
 
 def has_ended(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return not psutil.pid_exists(pid) or not is_alive(psutil.Process(pid))
 
 
 @pytest.mark.parametrize("kernel", ["warm", "fresh"])
-def test_what_a_notebook_started_ends_with_it(ws: Workspace, write_notebook: WriteNotebook, kernel: str) -> None:
+def test_what_a_notebook_started_ends_with_it(
+    ws: Workspace, write_notebook: NotebookWriter, kernel: KernelKind,
+) -> None:
     notebook = write_notebook("a.ipynb", "import subprocess\nprint(subprocess.Popen(['sleep', '600']).pid)")
-    pid = int(printed(ws, ws.runs.run(notebook, kernel=kernel).id))
+    (pid,) = map(int, printed(ws, ws.runs.run(notebook, kernel=kernel)))
     wait_for(lambda: has_ended(pid), 10, "the end of the process")
 
 

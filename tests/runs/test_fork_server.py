@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,9 +21,8 @@ from mlops_nb.runs import fork_server
 from mlops_nb.runs.fork_messages import KernelRequest, ask, receive, send, socket_folder
 from mlops_nb.runs.fork_server import shutdown
 from mlops_nb.runs.preloading import LAZY
-from support import printed, wait_for
-
-WriteNotebook = Callable[..., Path]
+from runs_support import NotebookWriter, is_alive, printed
+from support import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -33,23 +32,19 @@ def no_server_before_or_after() -> Iterator[None]:
     shutdown()
 
 
-def has_ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-
-
 # What is imported ahead
 
 def test_changed_project_module_is_imported_as_it_is_now(
-    ws: Workspace, write_notebook: WriteNotebook, tmp_path: Path,
+    ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path,
 ) -> None:
     notebook = write_notebook("a.ipynb", "import house_rules\nprint(house_rules.LIMIT)")
     for limit in 1, 22, 333:
         (tmp_path / "house_rules.py").write_text(f"LIMIT = {limit}\n")
-        assert printed(ws, ws.runs.run(notebook).id) == str(limit)
+        assert printed(ws, ws.runs.run(notebook)) == [str(limit)]
 
 
 def test_changed_module_that_was_imported_ahead_is_noticed(
-    ws: Workspace, write_notebook: WriteNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     "As an editable install, or a package that pip upgrades under a process that lives on."
     module = tmp_path / "elsewhere" / "shipped_rules.py"
@@ -60,24 +55,24 @@ def test_changed_module_that_was_imported_ahead_is_noticed(
     notebook = write_notebook("a.ipynb", f"{when}\nimport shipped_rules; print(shipped_rules.LIMIT)")
     for limit in 1, 22:
         module.write_text(f"LIMIT = {limit}\n")
-        assert printed(ws, ws.runs.run(notebook).id).split() == ["ahead", str(limit)]
+        assert printed(ws, ws.runs.run(notebook)) == [f"ahead\n{limit}"]
 
 
 def test_environment_that_a_module_reads_on_import_is_that_of_the_run(
-    ws: Workspace, write_notebook: WriteNotebook, monkeypatch: pytest.MonkeyPatch,
+    ws: Workspace, write_notebook: NotebookWriter, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     notebook = write_notebook("a.ipynb", "import plotly.io, os\nprint(plotly.io.renderers.default, os.environ['MINE'])")
     for renderer in "json", "svg":
         monkeypatch.setenv("PLOTLY_RENDERER", renderer)
         monkeypatch.setenv("MINE", renderer)
-        assert printed(ws, ws.runs.run(notebook).id) == f"{renderer} {renderer}"
+        assert printed(ws, ws.runs.run(notebook)) == [f"{renderer} {renderer}"]
 
 
 def test_folder_with_a_module_of_an_installed_name_gets_a_fresh_kernel_and_is_told(
-    ws: Workspace, write_notebook: WriteNotebook, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "plotly.py").write_text("mine = True\n")
-    assert printed(ws, ws.runs.run(write_notebook("a.ipynb", "import plotly\nprint(plotly.mine)")).id) == "True"
+    assert printed(ws, ws.runs.run(write_notebook("a.ipynb", "import plotly\nprint(plotly.mine)"))) == ["True"]
     assert "a fresh kernel instead of a fork" in caplog.text and "has its own plotly.py" in caplog.text
 
 
@@ -89,13 +84,13 @@ def test_parts_of_this_package_that_are_imported_ahead_exist() -> None:
 
 # Its life
 
-def test_server_that_was_killed_is_replaced(ws: Workspace, write_notebook: WriteNotebook) -> None:
+def test_server_that_was_killed_is_replaced(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", "print('ran')")
     ws.runs.run(notebook)
     server = fork_server._servers[os.getpid()]._process
     server.kill()
     server.wait()
-    assert printed(ws, ws.runs.run(notebook).id) == "ran"
+    assert printed(ws, ws.runs.run(notebook)) == ["ran"]
 
 
 def test_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
@@ -112,11 +107,11 @@ sys.stdin.read()
     (server,) = psutil.Process(process.pid).children()
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_for(lambda: has_ended(server), 20, "the end of the server")
+    wait_for(lambda: not is_alive(server), 20, "the end of the server")
 
 
 def test_kernels_of_another_environment_leave_those_at_work_alone(
-    ws: Workspace, write_notebook: WriteNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     "A server is for one environment; the one before it ends with its last kernel, and not before."
     until_told = "while not pathlib.Path('go').exists(): threading.Event().wait(0.05)"
@@ -129,22 +124,22 @@ def test_kernels_of_another_environment_leave_those_at_work_alone(
             server = psutil.Process(fork_server._servers[os.getpid()]._process.pid)
             monkeypatch.setenv("MINE", "x")
             notebook = write_notebook("b.ipynb", "import os; print(os.environ['MINE'])")
-            assert printed(ws, ws.runs.run(notebook).id) == "x"
-            assert not has_ended(server)
+            assert printed(ws, ws.runs.run(notebook)) == ["x"]
+            assert is_alive(server)
         finally: (tmp_path / "go").touch()
-        assert printed(ws, first.result().id) == "ended"
-    wait_for(lambda: has_ended(server), 20, "the end of the first server")
+        assert printed(ws, first.result()) == ["ended"]
+    wait_for(lambda: not is_alive(server), 20, "the end of the first server")
 
 
 def test_kernels_are_forked_where_temporary_files_lie_deep(
-    ws: Workspace, write_notebook: WriteNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     "The path of a socket has at most 107 bytes."
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
-    assert printed(ws, ws.runs.run(write_notebook("a.ipynb", "print('ran')")).id) == "ran"
+    assert printed(ws, ws.runs.run(write_notebook("a.ipynb", "print('ran')"))) == ["ran"]
     assert "fresh kernel" not in caplog.text
 
 

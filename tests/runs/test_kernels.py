@@ -6,9 +6,8 @@ import fcntl
 import os
 import resource
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -16,25 +15,20 @@ from jupyter_client.manager import AsyncKernelManager
 
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.errors import NotFound
-from mlops_nb.runs.fork_server import shutdown
 from mlops_nb.runs.kernels import ForkedKernel, ForkProvisioner, install_kernelspec, remove_kernelspec
-from support import printed
+from runs_support import NotebookWriter, printed
+
+pytestmark = pytest.mark.usefixtures("one_server_for_all")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_server_for_all() -> Iterator[None]:
-    yield
-    shutdown()
-
-
-def test_sockets_are_files_that_only_this_user_can_open(ws: Workspace, write_notebook: Callable[..., Path]) -> None:
+def test_sockets_are_files_that_only_this_user_can_open(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", """
 from ipykernel.kernelapp import IPKernelApp
 import os
 app = IPKernelApp.instance()
 print(app.transport, oct(os.stat(os.path.dirname(app.ip)).st_mode))
 """)
-    assert printed(ws, ws.runs.run(notebook).id) == "ipc 0o40700"
+    assert printed(ws, ws.runs.run(notebook)) == ["ipc 0o40700"]
 
 
 @pytest.fixture

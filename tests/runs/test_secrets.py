@@ -3,20 +3,17 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import nbformat
 import pytest
 
-from mlops_nb import Secret, pipeline, step
 from mlops_nb.app.workspace import Workspace
-from mlops_nb.base.errors import BadParameter, RunFailed
+from mlops_nb.base.errors import RunFailed
+from mlops_nb.runs.jobs import KernelKind
 from mlops_nb.runs.parameter_values import SECRET
 from mlops_nb.runs.records import RunRecord
-from mlops_nb.runs.sweeps import sweep
-from support import executed_notebook
+from runs_support import NotebookWriter, executed_notebook
 
-WriteNotebook = Callable[..., Path]
 VALUE = "pa'ss\n\"wörd & <b>"
 TRACES = ("wörd".encode(), b"w\\u00f6rd", b"w%C3%B6rd", b"pa'ss", b"pa&#x27;ss")  # of any form of the value
 DECLARED = "from mlops_nb import Secret\ntoken: Secret = ''\nrate: float = 0.1"
@@ -39,36 +36,33 @@ def telling_files(ws: Workspace) -> list[str]:
 
 
 @pytest.mark.parametrize("kernel", ["warm", "fresh"])
-def test_secret_reaches_the_kernel_and_no_file(ws: Workspace, write_notebook: WriteNotebook, kernel: str) -> None:
+def test_secret_reaches_the_kernel_and_no_file(
+    ws: Workspace, write_notebook: NotebookWriter, kernel: KernelKind,
+) -> None:
     notebook = write_notebook("a.ipynb", *TELLING, parameters=DECLARED)
     done = ws.runs.run(notebook, {"token": VALUE, "rate": 0.5}, kernel=kernel)
     assert done.params == {"token": SECRET, "rate": 0.5}
-    assert SECRET in nbformat.writes(executed_notebook(ws, done.id))
+    assert SECRET in nbformat.writes(executed_notebook(ws, done))
     assert telling_files(ws) == []
 
 
-def test_secret_in_an_error_is_in_no_message(ws: Workspace, write_notebook: WriteNotebook) -> None:
+def test_secret_in_an_error_is_in_no_message(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", "raise ValueError(f'cannot log in with {token}')", parameters=DECLARED)
     with pytest.raises(RunFailed) as caught: ws.runs.run(notebook, {"token": VALUE})
     assert SECRET in str(caught.value) and "wörd" not in str(caught.value)
     assert telling_files(ws) == []
 
 
-def test_secret_of_a_sweep_reaches_every_point(ws: Workspace, write_notebook: WriteNotebook) -> None:
+def test_secret_of_a_sweep_reaches_every_point(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", *TELLING, parameters=DECLARED)
-    ended = sweep(ws.runs, notebook, {"rate": [0.1, 0.2, 0.3]}, {"token": VALUE}, jobs=1)
+    ended = ws.runs.sweep(notebook, {"rate": [0.1, 0.2, 0.3]}, fixed={"token": VALUE}, jobs=1)
     runs = [run for run in ended if isinstance(run, RunRecord)]
     assert [(run.status, run.params["token"]) for run in runs] == [("succeeded", SECRET)] * 3
     assert telling_files(ws) == []
 
 
-def test_secret_cannot_be_varied(ws: Workspace, write_notebook: WriteNotebook) -> None:
-    notebook = write_notebook("a.ipynb", "print(rate)", parameters=DECLARED)
-    with pytest.raises(BadParameter, match="token is a secret"): sweep(ws.runs, notebook, {"token": ["a", "b"]})
-
-
 def test_secret_from_the_environment_by_hand(
-    cli: Callable[..., subprocess.CompletedProcess[str]], ws: Workspace, write_notebook: WriteNotebook,
+    cli: Callable[..., subprocess.CompletedProcess[str]], ws: Workspace, write_notebook: NotebookWriter,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_notebook("a.ipynb", *TELLING, "print('done')", parameters=DECLARED)
@@ -79,30 +73,19 @@ def test_secret_from_the_environment_by_hand(
 
 
 def test_secret_that_the_environment_does_not_have_is_named(
-    cli: Callable[..., subprocess.CompletedProcess[str]], write_notebook: WriteNotebook,
+    cli: Callable[..., subprocess.CompletedProcess[str]], write_notebook: NotebookWriter,
 ) -> None:
     write_notebook("a.ipynb", "print('done')", parameters=DECLARED)
     missing = cli("run", "a.ipynb", "-p", "token", "env:NO_SUCH")
     assert missing.returncode == 2 and "there is no variable NO_SUCH" in missing.stderr
 
 
-def test_pipeline_records_no_secret(ws: Workspace, write_notebook: WriteNotebook) -> None:
-    write_notebook("a.ipynb", *TELLING, parameters=DECLARED)
-
-    @pipeline
-    def flow(token: Secret) -> None: step("a", token=token)
-
-    done = ws.pipelines.run(flow, token=VALUE)
-    assert done.params == {"token": SECRET} and done["a"].params["token"] == SECRET
-    assert telling_files(ws) == []
-
-
 @pytest.mark.parametrize("word", ["text", "stream", "python", "e"])
 def test_secret_that_is_a_word_of_the_notebook_format_leaves_a_notebook(
-    ws: Workspace, write_notebook: WriteNotebook, word: str,
+    ws: Workspace, write_notebook: NotebookWriter, word: str,
 ) -> None:
     notebook = write_notebook("a.ipynb", "print(token); {token: token}", parameters=DECLARED)
-    executed = executed_notebook(ws, ws.runs.run(notebook, {"token": word}).id)
+    executed = executed_notebook(ws, ws.runs.run(notebook, {"token": word}))
     nbformat.validate(executed)
     printed, result = executed.cells[-1].outputs
     assert (printed.text, result.data["text/plain"]) == (f"{SECRET}\n", f"{{'{SECRET}': '{SECRET}'}}")
