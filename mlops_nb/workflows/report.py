@@ -6,122 +6,318 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import TYPE_CHECKING, Any, TypedDict
 
+import numpy as np
 import pandas as pd
 
-from ..models.metrics import LOWER_IS_BETTER, PRIMARY
-from ..models.paired_comparison import compare_predictions
-from ..monitoring.monitors import Monitor
-from ..base.pages import figure_html
-from ..runs.records import RunRecord
 from ..app.workspace import Workspace
+from ..base.display import Markup, as_text, html_table
+from ..base.pages import figure_html
+from ..models.metrics import LOWER_IS_BETTER, PRIMARY
+from ..models.model import Model
+from ..models.paired_comparison import compare_predictions
+from ..monitoring.checks import Check
+from ..registry.audit import Event
+from ..runs.records import RunRecord
+from ..serving.batches import Batch
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 # %% auto #0
-__all__ = ['BLUE', 'GREY', 'GREEN', 'RED', 'worth', 'performance_figure', 'drift_figure', 'timeline', 'write_report']
+__all__ = ['Worth', 'worth', 'performance_figure', 'drift_figure', 'timeline', 'write_report']
 
 # %% ../../nbs/workflows/report.ipynb #ad17b011
+class Worth(TypedDict):
+    "Production beside the frozen version, on one batch, in one metric."
+    batch: str         # label
+    version: int       # in production
+    rows: int          # with a label
+    metric: str
+    frozen: float
+    production: float
+    gain: float        # positive when production was better
+    low: float         # of the gain's 95 % interval
+    high: float
+
+def _labelled(batch: Batch, labels: pd.DataFrame, key: Sequence[str], target: str) -> pd.DataFrame:
+    "The rows of a batch whose labels have come, with predictions and label."
+    predicted = batch.read().drop(columns=target, errors="ignore")
+    return predicted.merge(labels[[*key, target]], on=list(key)).dropna(subset=[target])
+
+def _scores(rows: pd.DataFrame, model: Model) -> np.ndarray:
+    columns = [f"p_{value}" for value in model.classes] if model.task == "multiclass" else "prediction"
+    return rows[columns].to_numpy("float64")
+
+# %% ../../nbs/workflows/report.ipynb #8b2b489b
+def _worth_of_batch(
+    by_frozen: Batch,
+    by_production: Batch,
+    *,
+    labels: pd.DataFrame,
+    key: Sequence[str],
+    model: Model,          # the frozen version; both have its target and task
+) -> list[Worth]:          # empty while no label has come
+    "One batch, scored by both, metric by metric."
+    pair = [_labelled(batch, labels, key, model.target) for batch in (by_frozen, by_production)]
+    if not len(pair[0]): return []
+    known = model.labels(pd.Series(pair[0][model.target]))
+    frozen, production = (_scores(rows, model) for rows in pair)
+    metrics = [PRIMARY[model.task], *(["roc_auc"] if model.task == "binary" else [])]
+    worth: list[Worth] = []
+    for metric in metrics:
+        paired = compare_predictions(known, frozen, production, task=model.task, metric=metric, n_boot=100)
+        worth.append(Worth(
+            batch=by_production.label, version=by_production.version, rows=len(known), metric=metric,
+            frozen=paired.champion, production=paired.candidate,
+            gain=paired.gain.value, low=paired.gain.low, high=paired.gain.high))
+    return worth
+
+# %% ../../nbs/workflows/report.ipynb #aed50e5c
 def worth(
     ws: Workspace,
     model: str,
+    *,
     frozen: str,
     labels: pd.DataFrame,
-    key: list[str],
-) -> pd.DataFrame:  # batch, version, rows, metric, frozen, production, gain with its interval
+    key: Sequence[str],
+) -> pd.DataFrame:  # a row a `Worth`
     "Production beside the frozen version, batch by batch and metric by metric."
-    fixed, found = ws.models[frozen], []
-    loaded = fixed.load()
-    metrics = [PRIMARY[loaded.task], *(["roc_auc"] if loaded.task == "binary" else [])]
-    batches = ws.batches.list(model)
-    alone = {batch.label: batch for batch in batches if batch.version == fixed.version}
-    for batch in (batch for batch in batches if batch.alias == "production" and batch.label in alone):
-        both = [part.read().drop(columns=loaded.target, errors="ignore").merge(labels[[*key, loaded.target]], on=key).dropna(subset=[loaded.target]) for part in (alone[batch.label], batch)]
-        if not len(both[0]): continue
-        columns = [f"p_{value}" for value in loaded.classes] if loaded.task == "multiclass" else "prediction"
-        known, scores = loaded.labels(both[0][loaded.target]), [part[columns].to_numpy("float64") for part in both]
-        for metric in metrics:
-            paired = compare_predictions(known, *scores, task=loaded.task, metric=metric, n_boot=100)
-            found.append({"batch": batch.label, "version": batch.version, "rows": len(known), "metric": metric, "frozen": paired.champion, "production": paired.candidate, "gain": paired.gain.value, "low": paired.gain.low, "high": paired.gain.high})
-    return pd.DataFrame(found)
+    version = ws.models[frozen]
+    loaded, batches = version.load(), ws.batches.list(model)
+    by_frozen = {batch.label: batch for batch in batches if batch.version == version.version}
+    table: list[Worth] = []
+    for batch in batches:
+        if batch.alias != "production" or batch.label not in by_frozen: continue
+        table += _worth_of_batch(by_frozen[batch.label], batch, labels=labels, key=key, model=loaded)
+    return pd.DataFrame(table)
 
-# %% ../../nbs/workflows/report.ipynb #79e3054d
-BLUE, GREY, GREEN, RED = "#2563eb", "#9ca3af", "#15803d", "#b91c1c"
-_LAYOUT = {"template": "plotly_white", "font": {"family": "system-ui, sans-serif", "size": 13}, "margin": {"l": 60, "r": 20, "t": 20, "b": 40}, "height": 320, "legend": {"orientation": "h", "y": 1.12}}
+def _mean_gain(
+    compared: pd.DataFrame,  # rows of one metric, of `worth`
+) -> float:
+    "The gain over all batches, each weighted by its rows."
+    return float((compared.gain * compared.rows).sum() / compared.rows.sum())
 
-def performance_figure(compared: pd.DataFrame, metric: str) -> "plotly.graph_objects.Figure":
+# %% ../../nbs/workflows/report.ipynb #9ef6a524
+_BLUE, _GREY = "#2563eb", "#9ca3af"
+_LAYOUT: Mapping[str, Any] = {
+    "template": "plotly_white", "font": {"family": "system-ui, sans-serif", "size": 13},
+    "margin": {"l": 60, "r": 20, "t": 20, "b": 40}, "height": 320, "legend": {"orientation": "h", "y": 1.12},
+}
+
+def performance_figure(
+    compared: pd.DataFrame,  # of `worth`
+    metric: str,
+) -> Figure:
     "Production and the frozen version, batch by batch."
     import plotly.graph_objects as go
     rows = compared[compared.metric == metric]
-    return go.Figure([go.Scatter(x=rows.batch, y=rows.frozen, name="first version, never retrained", mode="lines+markers", line={"color": GREY, "dash": "dot"}),
-        go.Scatter(x=rows.batch, y=rows.production, name="production", mode="lines+markers+text", text=[f"v{version}" for version in rows.version], textposition="bottom center" if metric in LOWER_IS_BETTER else "top center", line={"color": BLUE, "width": 3})]
-        ).update_layout(**_LAYOUT, yaxis_title=metric.replace("_", " ") + (" (lower is better)" if metric in LOWER_IS_BETTER else ""), xaxis_type="category")
+    is_lower_better = metric in LOWER_IS_BETTER
+    axis = metric.replace("_", " ") + (" (lower is better)" if is_lower_better else "")
+    frozen = go.Scatter(
+        x=rows.batch, y=rows.frozen, name="first version, never retrained", mode="lines+markers",
+        line={"color": _GREY, "dash": "dot"})
+    production = go.Scatter(
+        x=rows.batch, y=rows.production, name="production", mode="lines+markers+text",
+        text=[f"v{version}" for version in rows.version], line={"color": _BLUE, "width": 3},
+        textposition="bottom center" if is_lower_better else "top center")
+    return go.Figure([frozen, production]).update_layout(**_LAYOUT, yaxis_title=axis, xaxis_type="category")
 
-def drift_figure(ws: Workspace, model: str) -> "plotly.graph_objects.Figure":
-    "Drift by feature and batch; the features that carry most of the model on top."
+# %% ../../nbs/workflows/report.ipynb #378c4c05
+_FADE = [[0, "#f8fafc"], [0.25, "#fde68a"], [1, "#b91c1c"]]
+_ABOVE_ALL = 2.0  # importance that no feature has: it is a share
+
+def _drift_table(
+    checks: Iterable[Check],
+) -> pd.DataFrame:  # PSI: a row a feature, the most important last, a column a batch
+    "How far each feature of each batch is from the training rows of the version that scored it."
+    rows = []
+    for check in checks:
+        predictions = {**check.report["predictions"], "column": "(prediction)", "importance": _ABOVE_ALL}
+        rows += [{**row, "batch": check.label} for row in (*check.report["drift"], predictions)]
+    table = pd.DataFrame(rows)
+    order = table.groupby("column").importance.mean().sort_values().index
+    return table.pivot_table(index="column", columns="batch", values="psi", aggfunc="last").reindex(order)
+
+def drift_figure(
+    drift: pd.DataFrame,  # of `_drift_table`
+) -> Figure:
+    "The table as a map of colours."
     import plotly.graph_objects as go
-    rows = pd.DataFrame([row | {"batch": check.label} for check in Monitor(ws.home, model).checks() for row in [*check.report["drift"], check.report["predictions"] | {"column": "(prediction)", "importance": 2.0}]])
-    order = rows.groupby("column").importance.mean().sort_values().index
-    table = rows.pivot_table(index="column", columns="batch", values="psi", aggfunc="last").reindex(order)
-    return go.Figure(go.Heatmap(z=table.clip(upper=1).to_numpy(), x=list(table.columns), y=list(table.index), customdata=table.to_numpy(), hovertemplate="%{y}, %{x}: PSI %{customdata:.2f}<extra></extra>",
-        colorscale=[[0, "#f8fafc"], [0.25, "#fde68a"], [1, "#b91c1c"]], zmin=0, zmax=1, colorbar={"title": "PSI", "thickness": 12})).update_layout(**{**_LAYOUT, "height": 80 + 22 * len(table), "margin": {"l": 110, "r": 20, "t": 20, "b": 40}}, xaxis_type="category")
+    cells = go.Heatmap(
+        z=drift.clip(upper=1).to_numpy(), x=list(drift.columns), y=list(drift.index), customdata=drift.to_numpy(),
+        hovertemplate="%{y}, %{x}: PSI %{customdata:.2f}<extra></extra>", colorscale=_FADE, zmin=0, zmax=1,
+        colorbar={"title": "PSI", "thickness": 12})
+    height, margin = 80 + 22 * len(drift), {**_LAYOUT["margin"], "l": 110}
+    return go.Figure(cells).update_layout(**{**_LAYOUT, "height": height, "margin": margin}, xaxis_type="category")
 
+# %% ../../nbs/workflows/report.ipynb #b3e6753a
 _VERSIONS = ["#1e3a8a", "#0e7490", "#4d7c0f", "#b45309", "#9d174d", "#6d28d9", "#374151", "#be123c"]
 
-def timeline(ws: Workspace, model: str) -> str:
+def timeline(
+    batches: Iterable[Batch],
+) -> Markup:
     "Which version scored which batch for production, as a strip of HTML."
-    batches = [batch for batch in ws.batches.list(model) if batch.alias == "production"]
-    return "<div class='strip'>" + "".join(f"<div style='background:{_VERSIONS[batch.version % len(_VERSIONS)]}'><b>v{batch.version}</b><span>{escape(batch.label)}</span></div>" for batch in batches) + "</div>"
+    parts = []
+    for batch in batches:
+        if batch.alias != "production": continue
+        colour = _VERSIONS[batch.version % len(_VERSIONS)]
+        label = f"<b>v{batch.version}</b><span>{escape(batch.label)}</span>"
+        parts.append(f"<div style='background:{colour}'>{label}</div>")
+    return Markup(f"<div class='strip'>{''.join(parts)}</div>")
 
-# %% ../../nbs/workflows/report.ipynb #9ef6a524
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#111827;max-width:1080px;margin:2rem auto;padding:0 1rem}h1{font-size:1.7rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin:2.2rem 0 .4rem}p{color:#4b5563;margin:.2rem 0 .8rem;max-width:75ch}
-table{border-collapse:collapse;width:100%;font-size:.9rem}th{text-align:left;color:#6b7280;font-weight:600}td,th{padding:.35rem .6rem;border-bottom:1px solid #e5e7eb;vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}
-.tiles{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}.tile{border:1px solid #e5e7eb;border-radius:8px;padding:.7rem 1rem;min-width:9rem}.tile b{display:block;font-size:1.5rem}.tile span{color:#6b7280;font-size:.85rem}
-.strip{display:flex;gap:2px;margin:.6rem 0}.strip div{flex:1;color:#fff;padding:.5rem .3rem;text-align:center;border-radius:4px}.strip span{display:block;font-size:.8rem;opacity:.85}
-.ok{color:#15803d;font-weight:600}.no{color:#b91c1c;font-weight:600}.dim{color:#6b7280}a{color:#2563eb}details summary{cursor:pointer}"""
+# %% ../../nbs/workflows/report.ipynb #e75e7a21
+def _toned(text: str, tone: str) -> Markup: return Markup(f"<span class='{tone}'>{escape(text)}</span>")
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    "Cells are HTML already."
-    return "<table><tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>" + "".join("<tr>" + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows) + "</table>"
+def _number(value: float, form: str = ".4f") -> Markup: return Markup(f"<span class='n'>{value:{form}}</span>")
 
-def _number(value: float, form: str = ".4f") -> str: return f"<td class='n'>{value:{form}}</td>"
+_DECISIONS = {
+    "promote": _toned("promoted", "ok"), "refuse": _toned("refused", "no"),
+    "rollback": Markup("<b>rolled back</b>"), "override": _toned("promoted past the gates", "no"),
+}
 
-def _decisions(ws: Workspace, model: str) -> str:
+def _decisions_html(
+    events: Iterable[Event],
+) -> Markup:
+    "Every candidate that came before the gates; unfolded, what each gate found."
     rows = []
-    for event in ws.models.history(model):
-        done = {"promote": "<span class='ok'>promoted</span>", "refuse": "<span class='no'>refused</span>", "rollback": "<b>rolled back</b>", "override": "<span class='no'>promoted past the gates</span>"}.get(event.action, escape(event.action))
-        gates = "".join(f"<tr><td>{escape(gate['gate'].replace('_', ' '))}</td><td class='{'ok' if gate['outcome'] == 'pass' else 'no'}'>{gate['outcome']}</td><td>{escape(gate['message'])}</td></tr>" for gate in event.detail.get("gates", ()))
-        rows.append([escape(event.subject), done, escape(event.detail.get("comment") or ""), f"<details><summary>{escape(event.detail.get('reason', ''))}</summary><table>{gates}</table></details>"])
-    return _table(["version", "decision", "asked because", "gates"], rows)
+    for event in events:
+        findings = [
+            (gate["gate"].replace("_", " "), _toned(gate["outcome"], "ok" if gate["outcome"] == "pass" else "no"),
+             Markup(escape(gate["message"])))
+            for gate in event.detail.get("gates", ())]
+        reason = escape(event.detail.get("reason", ""))
+        gates = Markup(f"<details><summary>{reason}</summary>{html_table(('gate', '', ''), findings)}</details>")
+        comment = Markup(escape(event.detail.get("comment") or ""))
+        rows.append((event.subject, _DECISIONS.get(event.action, event.action), comment, gates))
+    return html_table(("version", "decision", "asked because", "gates"), rows)
 
-def _runs(runs: list[RunRecord]) -> str:
+# %% ../../nbs/workflows/report.ipynb #ca7e2759
+_STATUS_TONES = {"succeeded": "ok", "failed": "no"}
+
+def _runs_html(
+    runs: Iterable[RunRecord],
+) -> Markup:
     "Every run, with a link to its executed notebook."
-    state = {"succeeded": "ok", "failed": "no"}
-    return _table(["run", "step", "status", "seconds", "metrics"], [[f"<a href='runs/{run.id}.html'>{run.id}</a>", escape(run.step or run.notebook), f"<span class='{state.get(run.status, 'dim')}'>{run.status}</span>", _number(run.duration_s or 0, ".1f"),
-        f"<span class='dim'>{escape(', '.join(f'{name} {value:.4g}' for name, value in list(run.metrics.items())[:4]))}</span>"] for run in runs])
+    rows = []
+    for run in runs:
+        link = Markup(f"<a href='runs/{run.id}.html'>{run.id}</a>")
+        status = _toned(run.status, _STATUS_TONES.get(run.status, "dim"))
+        metrics = _toned(as_text(dict(list(run.metrics.items())[:4])), "dim")
+        rows.append((link, run.step or run.notebook, status, _number(run.duration_s or 0, ".1f"), metrics))
+    return html_table(("run", "step", "status", "seconds", "metrics"), rows)
 
+# %% ../../nbs/workflows/report.ipynb #ad5bd025
+def _worth_html(
+    compared: pd.DataFrame,  # of `worth`
+) -> Markup:
+    "Each batch and metric, with the gain and its interval."
+    first = compared.version.min()
+    rows = []
+    for row in compared.to_dict("records"):
+        rows.append((
+            row["batch"], row["metric"].replace("_", " "), _number(row["rows"], ",d"), _number(row["frozen"]),
+            _number(row["production"]), f"v{row['version']}", _gain(row, is_same=row["version"] == first)))
+    return html_table(("batch", "metric", "rows", "first version", "production", "by", "gain"), rows)
+
+def _gain(row: Mapping[str, Any], *, is_same: bool) -> Markup:
+    if is_same: return _toned("the same version", "dim")
+    tone = "dim"
+    if row["low"] > 0: tone = "ok"
+    if row["high"] < 0: tone = "no"
+    return _toned(f"{row['gain']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})", tone)
+
+# %% ../../nbs/workflows/report.ipynb #156d78bd
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#111827;max-width:1080px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.7rem;margin-bottom:.2rem}
+h2{font-size:1.2rem;margin:2.2rem 0 .4rem}
+p{color:#4b5563;margin:.2rem 0 .8rem;max-width:75ch}
+table{border-collapse:collapse;width:100%;font-size:.9rem}
+th{text-align:left;color:#6b7280;font-weight:600}
+td,th{padding:.35rem .6rem;border-bottom:1px solid #e5e7eb;vertical-align:top}
+.n{display:block;text-align:right;font-variant-numeric:tabular-nums}
+.tiles{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}
+.tile{border:1px solid #e5e7eb;border-radius:8px;padding:.7rem 1rem;min-width:9rem}
+.tile b{display:block;font-size:1.5rem}
+.tile span{color:#6b7280;font-size:.85rem}
+.strip{display:flex;gap:2px;margin:.6rem 0}
+.strip div{flex:1;color:#fff;padding:.5rem .3rem;text-align:center;border-radius:4px}
+.strip span{display:block;font-size:.8rem;opacity:.85}
+.ok{color:#15803d;font-weight:600}
+.no{color:#b91c1c;font-weight:600}
+.dim{color:#6b7280}
+a{color:#2563eb}
+details summary{cursor:pointer}
+"""
+
+def _section(title: str, explanation: str, *parts: str) -> str:
+    return f"<h2>{title}</h2><p>{explanation}</p>{''.join(parts)}"
+
+def _plot(figure: Figure, name: str) -> Markup: return figure_html(json.loads(figure.to_json() or "{}"), name)
+
+# %% ../../nbs/workflows/report.ipynb #1a790ed4
+def _tiles_html(
+    batches: Iterable[Batch],
+    checks: Sequence[Check],
+    *,
+    events: Sequence[Event],
+    compared: pd.DataFrame,  # of `worth`
+) -> Markup:
+    "How often production scored, changed and was questioned, and what that was worth."
+    actions = [event.action for event in events]
+    tiles = {
+        "batches scored": str(sum(batch.alias == "production" for batch in batches)),
+        "promotions": str(actions.count("promote")), "refusals": str(actions.count("refuse")),
+        "checks with a breach": f"{sum(check.breached for check in checks)} of {len(checks)}",
+    }
+    for metric in _metrics(compared):
+        later = compared.loc[(compared.version != compared.version.min()) & (compared.metric == metric)]
+        if not len(later): continue
+        tiles[f"mean gain in {metric.replace('_', ' ')} since the first retraining"] = f"{_mean_gain(later):+.4f}"
+    shown = (
+        f"<div class='tile'><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in tiles.items())
+    return Markup(f"<div class='tiles'>{''.join(shown)}</div>")
+
+def _metrics(compared: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(compared.metric)) if len(compared) else []
+
+# %% ../../nbs/workflows/report.ipynb #256b75a3
+_IN_PRODUCTION = "The version that scored each batch."
+_WORTH = ("Every batch was also scored by the first version, which was never trained again. Intervals are 95 %, of the "
+          "paired difference on the same rows; a gain is positive when production was better.")
+_DRIFT = ("Population stability index of each feature of each batch, against the training rows of the version that "
+          "scored it; the features that carry most of the model on top. Above 0.25 a distribution has drifted a lot.")
+_DECIDED = "Every candidate that came before the gates, in order. Unfold a line to see each finding."
+_RUNS = "Every step is a recorded run; its page is the executed notebook."
+
+def _of_model(ws: Workspace, model: str, compared: pd.DataFrame) -> list[str]:
+    batches, checks, events = ws.batches.list(model), ws.monitors[model].checks(), ws.models.history(model)
+    parts = [
+        _tiles_html(batches, checks, events=events, compared=compared),
+        _section("In production", _IN_PRODUCTION, timeline(batches))]
+    if len(compared):
+        plots = (_plot(performance_figure(compared, name), f"performance-{name}") for name in _metrics(compared))
+        parts.append(_section("What continuous training was worth", _WORTH, *plots, _worth_html(compared)))
+    if checks: parts.append(_section("Drift", _DRIFT, _plot(drift_figure(_drift_table(checks)), "drift")))
+    return [*parts, _section("Decisions", _DECIDED, _decisions_html(events))]
+
+# %% ../../nbs/workflows/report.ipynb #7fb8814e
 def write_report(
     ws: Workspace,
-    model: str,
+    model: str,              # only the runs when empty
+    *,
     compared: pd.DataFrame,  # of `worth`
     this: str,               # identifier of the run that writes it
 ) -> str:                    # HTML
     "The page."
     from plotly.offline import get_plotlyjs
-    runs = sorted((run for run in ws.runs.search() if run.id != this and run.step), key=lambda run: run.id)
-    parts = [f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{escape(model or 'runs')}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script><h1>{escape(model or 'runs')}</h1>"]
-    if model:
-        history, checks = ws.models.history(model), Monitor(ws.home, model).checks()
-        later = compared[compared.version != compared.version.min()] if len(compared) else compared
-        def mean(metric): rows = later[later.metric == metric]; return (rows.gain * rows.rows).sum() / rows.rows.sum() if len(rows) else float("nan")
-        tiles = [("batches scored", str(sum(batch.alias == "production" for batch in ws.batches.list(model)))), ("promotions", str(sum(event.action == "promote" for event in history))), ("refusals", str(sum(event.action == "refuse" for event in history))), ("checks with a breach", f"{sum(check.breached for check in checks)} of {len(checks)}")]
-        tiles += [(f"mean gain in {metric.replace('_', ' ')} since the first retraining", f"{mean(metric):+.4f}") for metric in dict.fromkeys(compared.metric)] if len(later) else []
-        parts.append("<div class='tiles'>" + "".join(f"<div class='tile'><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in tiles) + "</div>")
-        parts.append("<h2>In production</h2><p>The version that scored each batch.</p>" + timeline(ws, model))
-        if len(compared): parts.append("<h2>What continuous training was worth</h2><p>Every batch was also scored by the first version, which was never trained again. Intervals are 95 %, of the paired difference on the same rows; a gain is positive when production was better.</p>")
-        for metric in dict.fromkeys(compared.metric) if len(compared) else (): parts.append(figure_html(json.loads(performance_figure(compared, metric).to_json()), f"performance-{metric}"))
-        if len(compared): parts.append(_table(["batch", "metric", "rows", "first version", "production", "by", "gain"], [[escape(row.batch), escape(row.metric.replace("_", " ")), _number(row.rows, ",d"), _number(row.frozen), _number(row.production), f"v{row.version}",
-            f"<td class='{'ok' if row.low > 0 else 'no' if row.high < 0 else 'dim'}'>{row.gain:+.4f} ({row.low:+.4f} to {row.high:+.4f})</td>" if row.version != compared.version.min() else "<td class='dim'>the same version</td>"] for row in compared.itertuples()]))
-        parts.append("<h2>Drift</h2><p>Population stability index of each feature of each batch, against the training rows of the version that scored it; the features that carry most of the model on top. Above 0.25 a distribution has moved a lot.</p>" + figure_html(json.loads(drift_figure(ws, model).to_json()), "drift"))
-        parts.append("<h2>Decisions</h2><p>Every candidate that came before the gates, in order. Unfold a line to see each finding.</p>" + _decisions(ws, model))
-    parts.append("<h2>Runs</h2><p>Every step is a recorded run; its page is the executed notebook.</p>" + _runs(runs))
-    return "".join(parts) + "</html>"
+    title = escape(model or "runs")
+    head = (f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+            f"<title>{title}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script>")
+    runs = [run for run in ws.runs.search(order_by="id") if run.id != this and run.step]
+    sections = _of_model(ws, model, compared) if model else []
+    return "".join((head, f"<h1>{title}</h1>", *sections, _section("Runs", _RUNS, _runs_html(runs)), "</html>"))

@@ -5,20 +5,22 @@
 # %% ../../nbs/workflows/validate.ipynb #70ec74fa
 from __future__ import annotations
 
-from ..data.expectations import infer
-from ..data.expectation_versions import ExpectationsVersion
 from ..app.workspace import Workspace
+from ..data.expectation_versions import ExpectationsVersion
+from ..data.expectations import infer
 
 # %% auto #0
-__all__ = ['expected_of']
+__all__ = ['recorded_or_drafted']
 
 # %% ../../nbs/workflows/validate.ipynb #52fbc714
-def expected_of(
+def recorded_or_drafted(
     ws: Workspace,
     recorded: str,  # reference of expectations; empty for a draft
+    *,
     good: str,      # reference of a good dataset version, to draft from
 ) -> ExpectationsVersion:
     "Recorded expectations, or a draft that is recorded now."
     if recorded: return ws.expectations[recorded]
     version = ws.datasets[good]
-    return ws.expectations.add(version.name, infer(version.read(), hidden=version.pii), description=f"drafted from {version.ref}")
+    draft = infer(version.read(), hidden=version.pii)
+    return ws.expectations.add(version.name, draft, description=f"drafted from {version.ref}")
