@@ -200,7 +200,7 @@ class ModelsDoor(Collection[ModelVersion]):
         folder: str | Path,  # a new one, or an empty one
     ) -> Path:
         "Write a version as an MLflow model; raise `Refused` for a pickle, or for a folder that holds something."
-        from mlops_nb.promotion.exchange import export_mlflow
+        from mlops_nb.promotion.mlflow_exchange import export_mlflow
         return export_mlflow(self._home, reference, folder)
 
     def import_mlflow(self,
@@ -210,10 +210,10 @@ class ModelsDoor(Collection[ModelVersion]):
         target: str,
     ) -> ModelVersion:
         "Register an MLflow LightGBM model; raise `BadParameter` for a model or rows that do not go together."
-        from mlops_nb.promotion.exchange import import_mlflow
+        from mlops_nb.promotion.mlflow_exchange import import_mlflow
         return import_mlflow(self._home, name, folder, data=data, target=target)
 
     def export_wandb(self, reference: str) -> Path | None:  # the run's folder; None when W&B is disabled
         "Log a version as a W&B artifact of type `model`; raise `NotMirrored` when W&B does not take it."
-        from mlops_nb.promotion.exchange import export_wandb
+        from mlops_nb.promotion.wandb_exchange import export_wandb
         return export_wandb(self._home, reference)
