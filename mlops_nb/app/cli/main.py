@@ -14,14 +14,17 @@ from typing import Any, cast
 import typer
 
 from mlops_nb.app.cli import (
+    audit,
     datasets,
     demo,
+    exchange,
     features,
     kernels,
     models,
     monitoring,
     pipelines,
     projects,
+    promotion,
     runs,
     serving,
     sweeps,
@@ -33,7 +36,7 @@ from ...base.core import iso, now
 from ...base.errors import MLOpsError
 
 # %% auto #0
-__all__ = ['app', 'join_pairs', 'run_command', 'main']
+__all__ = ['app', 'model', 'join_pairs', 'run_command', 'main']
 
 # %% ../../../nbs/11_app/cli/20_main.ipynb #8b7b47d0
 app = typer.Typer(
@@ -42,16 +45,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]})
 
 for commands in (
-    runs.commands, sweeps.commands, tuning.commands, models.app, serving.commands, monitoring.commands,
+    runs.commands, sweeps.commands, tuning.commands, audit.commands, serving.commands, monitoring.commands,
     wandb.commands, projects.commands, kernels.commands, demo.commands,
 ): app.add_typer(commands)
 
+model = typer.Typer(no_args_is_help=True)
+for commands in models.group, promotion.group, exchange.group: model.add_typer(commands)
+
 app.add_typer(runs.group, name="runs", help="Recorded runs: ls, show, compare, open.")
-app.add_typer(pipelines.pipeline_app, name="pipeline", help="Graphs of runs: run, show, graph, ls.")
+app.add_typer(pipelines.group, name="pipeline", help="Graphs of runs: run, show, graph, ls.")
 app.add_typer(datasets.group, name="data", help="Datasets: add, ls, show, diff, expect, validate.")
 app.add_typer(features.group, name="features", help="Feature views: ls, show, materialize.")
-app.add_typer(models.model_app, name="model", help="Models.")
-app.add_typer(models.audit_app, name="audit", help="The audit trail: ls, verify, export.")
+app.add_typer(model, name="model", help=(
+    "Models: ls, show, card, describe, policy, approve, reject, promote, rollback, history, reproduce, export, import, "
+    "trust, delete."))
+app.add_typer(audit.group, name="audit", help="The audit trail: ls, verify, export.")
 app.add_typer(monitoring.group, name="monitor", help="Monitoring: check, ls.")
 
 # %% ../../../nbs/11_app/cli/20_main.ipynb #f0b570a4

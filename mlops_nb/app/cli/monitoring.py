@@ -6,24 +6,29 @@
 from __future__ import annotations
 
 import json
-import threading
-from typing import Annotated, Optional
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import Json
 from ..workspace import Workspace
+from ...base.terminal import print_record, print_records
+
+if TYPE_CHECKING:
+    from mlops_nb.monitoring.checks import Check
+    from mlops_nb.monitoring.monitors import Monitor
 
 # %% auto #0
-__all__ = ['group', 'commands', 'check_model', 'list_checks', 'watch']
+__all__ = ['group', 'Watched', 'commands', 'check_model', 'list_checks', 'watch']
 
 # %% ../../../nbs/11_app/cli/14_monitoring.ipynb #7f912bd9
 group = typer.Typer(no_args_is_help=True)
-commands = typer.Typer()
+Watched = Annotated[str, typer.Argument(help="A model, which means its alias production, or NAME@ALIAS.")]
 
 @group.command("check")
 def check_model(
-    model: str,
+    model: Watched,
     *,
     labels: Annotated[str | None, typer.Option(help="Dataset reference with the key columns and the target.")] = None,
     key: Annotated[list[str] | None, typer.Option(help="A column that identifies a row; may be given again.")] = None,
@@ -32,34 +37,48 @@ def check_model(
 ) -> None:
     "Check the last batch: drift at once, performance as far as labels have come."
     ws = Workspace()
-    check = ws.monitors[model].check(label, ws.datasets[labels] if labels else None, key)
-    if as_json: return print(json.dumps(check.asdict()))
+    known = ws.datasets[labels] if labels else None
+    check = ws.monitors[model].check(label, labels=known, key=key or ())
+    if as_json: print_record(check, as_json=True)
+    else: _print_check(check)
+
+def _print_check(check: Check) -> None:
     for breach in check.breaches: print(breach.message)
-    retrains = f"{len(check.breaches)} breach(es); mlops-nb watch --once retrains"
-    print(f"{check.name}@{check.version}, {check.label}: " + (retrains if check.breached else "no drift"))
+    outcome = "no drift"
+    if check.breached: outcome = f"{len(check.breaches)} breach(es); mlops-nb watch --once retrains"
+    print(f"{check.name}@{check.version}, {check.label}: {outcome}")
 
 @group.command("ls")
-def list_checks(model: str, *, as_json: Json = False) -> None:
+def list_checks(model: Watched, *, as_json: Json = False) -> None:
     "List a model's checks."
-    from mlops_nb.app.cli.models import print_rows
-    print_rows(Workspace().monitors[model].checks(), as_json, {"batch": "label", "version": "version", "breaches": lambda c: len(c.breaches), "worst": lambda c: c.breaches[0].message if c.breaches else "", "checked": lambda c: c.created[:19]})
+    print_records(Workspace().monitors[model].checks(), as_json=as_json)
+
+# %% ../../../nbs/11_app/cli/14_monitoring.ipynb #eb18ef28
+_LOOK_S = 60
+commands = typer.Typer()
 
 @commands.command()
 def watch(
     models: Annotated[list[str] | None, typer.Argument(help="Names of models; all when not given.")] = None,
+    *,
     once: Annotated[bool, typer.Option("--once", help="Look once and end; without it, look every minute.")] = False,
 ) -> None:
     "Answer breaches (retrain, evaluate, bring before the gates), and decide the promotions that are due."
-    import threading
-    from mlops_nb.monitoring.triggers import answer, due
     ws = Workspace()
     while True:
-        for decision in ws.models.promote_due(): print(f"{decision.candidate} {'promoted' if decision.promoted else 'refused'} as scheduled: {decision.reason}")
-        for name in models or [version.name for version in ws.models.list()]:
-            monitor = ws.monitors[name]
-            if not (check := due(monitor)): print(f"{name}: no breach waits for an answer"); continue
-            print(f"{name}: {check.label} breached ({check.breaches[0].message}); retraining")
-            decision = answer(monitor, check).read_json("decision")
-            print(f"{decision['candidate']} {'promoted' if decision['promoted'] else 'refused'}: {decision['reason']}")
+        for decision in ws.models.promote_due():
+            print(f"{decision.candidate} {_outcome(decision.promoted)} as scheduled: {decision.reason}")
+        for name in models or [version.name for version in ws.models.list()]: _answer(ws.monitors[name], name)
         if once: return
-        threading.Event().wait(60)
+        time.sleep(_LOOK_S)
+
+def _answer(monitor: Monitor, name: str) -> None:
+    "Retrain when a breach waits, and say what was decided."
+    from mlops_nb.monitoring.triggers import due, retrain_for
+    check = due(monitor)
+    if check is None: return print(f"{name}: no breach waits for an answer")
+    print(f"{name}: {check.label} breached ({check.breaches[0].message}); retraining")
+    decision = retrain_for(monitor, check).read_json("decision")
+    print(f"{decision['candidate']} {_outcome(decision['promoted'])}: {decision['reason']}")
+
+def _outcome(promoted: bool) -> str: return "promoted" if promoted else "refused"
