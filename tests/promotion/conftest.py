@@ -36,6 +36,13 @@ def login(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return lambda name: monkeypatch.setenv("LOGNAME", name)
 
 
+def _closed(home: Home) -> Path:
+    "The folder of a project that can be copied: all that was recorded is in it."
+    writer.flush(home.store.url)
+    home.store.close()
+    return home.root
+
+
 @pytest.fixture(scope="session")
 def _weak_and_better(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "A project with a weak version in production and a better one beside it, both evaluated by the workflows."
@@ -48,9 +55,7 @@ def _weak_and_better(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Policies(home).set("tumour", Policy())
     promote(home, "tumour@1")
     runs.run(workflow("evaluate"), {"model": "tumour@2", "champion": "tumour@1"})
-    writer.flush(home.store.url)
-    home.store.close()
-    return folder
+    return _closed(home)
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +102,9 @@ def _add_data(home: Home) -> None:
     datasets.add("flights", pd.DataFrame({"hour": hours, "gate": gates, "late": rng.random(400) < 0.4}))
 
 
-@pytest.fixture(scope="module")
-def late(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    "Two models of flights and weather, trained by a notebook, one in production, and a batch that it scored."
+@pytest.fixture(scope="session")
+def _late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    "A project with flights and weather, and a notebook that trained two models of them."
     folder = tmp_path_factory.mktemp("late")
     (folder / ".mlops").mkdir()
     home = Home(folder)
@@ -115,7 +120,13 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Home:
     Policies(home).set("late", Policy())
     promote(home, "late@2")
     Batches(home).score("late@production", "flights@1", label="today")
-    return home
+    return _closed(home)
+
+
+@pytest.fixture(scope="module")
+def late(_late: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    "`late@1`, `late@2` in production, and a batch that it scored; a copy for each module, which may change it."
+    return Home(shutil.copytree(_late, tmp_path_factory.mktemp("late") / "project"))
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def leaky(two: Home) -> Home:
     "A model of a table whose rows and patients are on both sides of the split, and that has the label as a column."
     rows = tumours().rename(columns={"target": "benign"}).head(100)
     doubled = pd.concat([rows, rows], ignore_index=True)
-    patients = [f"patient {number % 7}" for number in range(len(doubled))]
+    patients = [f"patient {number % len(rows) % 7}" for number in range(len(doubled))]
     Datasets(two).add("doubled", doubled.assign(told=doubled["benign"] * 2.0, who=patients))
     params = {"register_as": "leaky", "data": "doubled", "rounds": 2}
     Runs(Execution(two)).run(workflow("train"), params)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,8 +69,9 @@ def _rows() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     words = [" ".join(rng.choice(["red", "blue", "green", "sky", "sea"], 6)) + f" {row}" for row in range(N)]
     numbers = pd.Series(rng.normal(size=N)).mask(np.arange(N) % 7 == 0)
+    with_hole: Any = ["a", "b", None]
     return pd.DataFrame({
-        "class": numbers, "größe (m²)": rng.choice(["a", "b", None], N), "words": words, "yes": rng.random(N) < 0.5,
+        "class": numbers, "größe (m²)": rng.choice(with_hole, N), "words": words, "yes": rng.random(N) < 0.5,
         "day": pd.date_range("2013-01-01", periods=N, freq="7h", tz="UTC")})
 
 

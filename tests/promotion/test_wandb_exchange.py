@@ -11,9 +11,13 @@ from mlops_nb.base.project import Home
 from mlops_nb.promotion.promotion import promote
 from mlops_nb.promotion.wandb_exchange import export_wandb
 from promotion_support import register_small
+from support import wait_for
 
 
-def _log_of(folder: Path) -> bytes: return b"".join(path.read_bytes() for path in folder.glob("*.wandb"))
+def _log_if_whole(folder: Path) -> bytes | None:
+    "What W&B's process has written, when the files of the artifact are in it."
+    log = b"".join(path.read_bytes() for path in folder.glob("*.wandb"))
+    return log if b"MLmodel" in log else None
 
 
 @pytest.mark.slow
@@ -22,8 +26,8 @@ def test_artifact_has_the_aliases_and_the_files(home: Home) -> None:
     promote(home, "m@2", to="staging")
     folder = export_wandb(home, "m@staging")
     assert folder is not None and folder.name.startswith("offline-run-")
-    log = _log_of(folder)
-    for part in b"version-2", b"staging", b"MLmodel": assert part in log
+    log = wait_for(lambda: _log_if_whole(folder), what="all of the artifact in W&B's log")
+    for part in b"version-2", b"staging": assert part in log
 
 
 def test_disabled_wandb_gets_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
