@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 
 from mlops_nb.base.project import Home
-from mlops_nb.base.store import Store
 from mlops_nb.features.transforms import identity
 from mlops_nb.models.packages import pack
 from mlops_nb.models.training import fit
@@ -38,13 +37,6 @@ def ask(home: Home, reference: str, gate: str, **options: object) -> Finding:
     finding = run_gates({gate: options}, case)[0]
     assert bool(finding.measured) == ("<svg" in finding._repr_html_())
     return finding
-
-
-def home_of(url: str, root: str) -> Home:
-    "A folder whose store is somewhere else."
-    home = Home(root)
-    home.__dict__["store"] = Store(url)
-    return home
 
 
 def rows_of(n: int) -> pd.DataFrame:

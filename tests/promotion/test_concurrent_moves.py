@@ -11,34 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlops_nb.base.errors import NotFound, Refused
 from mlops_nb.base.project import Home
 from mlops_nb.promotion.alias_history import alias_event_at, history
-from mlops_nb.promotion.aliases import rollback
 from mlops_nb.promotion.policies import Policies, Policy
 from mlops_nb.promotion.promotion import promote
 from mlops_nb.registry.audit import MOVES, Audit
 from mlops_nb.registry.model_versions import Models
-from promotion_support import home_of, register_small
+from promotion_moves import Job, home_of, move_about
+from promotion_support import register_small
 from support import wait_for
 
 PROCESSES, MOVES_EACH = 8, 63
-
-
-def _move_about(job: tuple[str, str, int]) -> None:
-    "Move an alias to and fro, until so many moves were ours."
-    url, root, seed = job
-    home, random, moved = home_of(url, root), np.random.default_rng(seed), 0
-    while moved < MOVES_EACH:
-        try:
-            if random.random() < 0.7:
-                decision = promote(home, f"m@{random.integers(1, 4)}", to="staging")
-                moved += "already" not in decision.reason  # promoting the holder moves nothing
-            else:
-                rollback(home, "m", "staging")
-                moved += 1
-        except (Refused, NotFound):
-            continue  # another process was first, or there is nothing to go back to
 
 
 @pytest.mark.slow
@@ -47,8 +30,8 @@ def test_eight_processes_at_one_alias_leave_a_history_without_gaps(url: str, tmp
     for rounds in 2, 3, 4: register_small(home, rounds)
     Policies(home).set("m", Policy(), alias="staging")  # nothing but the moves themselves
     promote(home, "m@1", to="staging")
-    jobs = [(url, str(tmp_path), seed) for seed in range(PROCESSES)]
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool: list(pool.map(_move_about, jobs))
+    jobs = [Job(url, str(tmp_path), seed, MOVES_EACH) for seed in range(PROCESSES)]
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool: list(pool.map(move_about, jobs))
     moves = [event.detail for event in history(home, "m", "staging", actions=MOVES)]
     assert len(moves) == PROCESSES * MOVES_EACH + 1
     assert [move["from"] for move in moves[1:]] == [move["to"] for move in moves[:-1]]
