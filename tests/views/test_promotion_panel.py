@@ -27,7 +27,10 @@ def choose(lab: Lab, *, candidate: str, alias: str, comment: str = "") -> Locato
     typed.fill(alias)
     typed.press("Tab")
     panel.get_by_text(f"{alias} is").first.wait_for()
-    panel.get_by_placeholder("why, for the audit trail").fill(comment)
+    why = panel.get_by_placeholder("why, for the audit trail")
+    why.fill(comment)
+    why.press("Tab")
+    lab.page.get_by_text("(ipykernel) | Idle").first.wait_for()
     return panel
 
 
