@@ -75,7 +75,7 @@ def test_importing_the_package_imports_nothing_else() -> None:
 def test_help_imports_no_table_library() -> None:
     code = """
 import sys
-from mlops_nb.app.cli.groups import app
+from mlops_nb.app.cli.main import app
 try: app(["--help"])
 except SystemExit: pass
 print([name for name in ("pandas", "lightgbm", "pyarrow", "wandb") if name in sys.modules])

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from ..base import schema as db
 from ..base.core import iso, now
+from ..runs import writer
 from ..runs.records import RunRecords
 from ..runs.wandb_mirror import Mirror
 from ..runs.wandb_runs import MirroredRun
@@ -60,6 +61,7 @@ def mirror_all(
     mirror: Mirror,
 ) -> int:  # how many
     "Copy every run that ended and was not copied yet, and wait for it."
+    writer.flush(home.store.url)
     waiting = sa.select(db.runs.c.id).where(db.runs.c.mirrored.is_(None), db.runs.c.ended.is_not(None))
     ids = [row["id"] for row in home.store.rows(waiting.order_by(db.runs.c.id))]
     for id in ids: mirror.add(id)

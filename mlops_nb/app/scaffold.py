@@ -5,138 +5,197 @@
 # %% ../../nbs/11_app/11_scaffold.ipynb #7a4c9c20
 from __future__ import annotations
 
-import keyword, re, shlex, sys
+import copy
+import json
+import keyword
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from .workflow_notebooks import workflow
+from .workspace import Workspace
 from ..base.core import write_whole
 from ..base.errors import BadParameter, BadTable, storage_errors
 from ..data.tables import read_table
-from ..models.targets import guess_task
-from .workspace import Workspace
-from .workflow_notebooks import workflow
+from ..models.targets import Task, guess_task
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 # %% auto #0
-__all__ = ['NOTEBOOKS', 'plain_name', 'package_name', 'identifiers', 'adapt', 'init']
+__all__ = ['plain_name', 'package_name', 'identifiers', 'adapt', 'init']
 
 # %% ../../nbs/11_app/11_scaffold.ipynb #35ab5d2c
+_LONGEST = 60  # characters
+
 def plain_name(
     text: str,
+    *,
     joiner: str = "-",  # `_` where it has to be a Python name
 ) -> str:               # lower case letters, digits and joiners
     "A name that may be used, from one that a file or folder has."
-    name = re.sub(r"[^a-z0-9]+", joiner, text.lower()).strip(joiner)[:60].strip(joiner)
-    return name if name and (name[0].isalpha() or joiner == "-") else f"project{joiner}{name}".rstrip(joiner)
+    name = re.sub(r"[^a-z0-9]+", joiner, text.lower()).strip(joiner)[:_LONGEST].strip(joiner)
+    is_allowed = bool(name) and (name[0].isalpha() or joiner == "-")
+    return name if is_allowed else f"project{joiner}{name}".rstrip(joiner)
 
 def package_name(
     folder: str,  # its name
 ) -> str:
     "A Python name for the project's package that hides no other: `project_json` for a folder `json`."
-    name = plain_name(folder, "_")
-    return f"project_{name}" if keyword.iskeyword(name) or name in sys.stdlib_module_names or find_spec(name) else name
+    name = plain_name(folder, joiner="_")
+    is_taken = keyword.iskeyword(name) or name in sys.stdlib_module_names or find_spec(name) is not None
+    return f"project_{name}" if is_taken else name
 
 # %% ../../nbs/11_app/11_scaffold.ipynb #a8273961
+_FEW_ROWS = 20
+
 def identifiers(
     table: pd.DataFrame,
     target: str,
 ) -> list[str]:
     "Columns that identify a row: whole numbers or single words, all different."
-    def names_rows(column: pd.Series) -> bool:
-        if column.hasnans or not column.is_unique or pd.api.types.is_float_dtype(column) or pd.api.types.is_bool_dtype(column) or pd.api.types.is_datetime64_any_dtype(column): return False
-        return pd.api.types.is_integer_dtype(column) or column.astype(str).str.count(r"\s").mean() < 1
-    return [name for name in table.columns if name != target and len(table) > 20 and names_rows(table[name])]
+    if len(table) <= _FEW_ROWS: return []
+    return [str(name) for name, column in table.items() if name != target and _names_rows(column)]
+
+def _names_rows(column: pd.Series) -> bool:
+    kinds = pd.api.types
+    if column.hasnans or not column.is_unique: return False
+    if kinds.is_float_dtype(column) or kinds.is_bool_dtype(column) or kinds.is_datetime64_any_dtype(column):
+        return False
+    return kinds.is_integer_dtype(column) or column.astype(str).str.count(r"\s").mean() < 1
+
+# %% ../../nbs/11_app/11_scaffold.ipynb #71439f80
+_FEWEST_LABELS = 50  # rows to learn from and to evaluate on
+
+@dataclass(frozen=True, kw_only=True)
+class _Project:
+    "What is laid out."
+    folder: Path
+    package: str                # that the features are exported to
+    name: str                   # of the dataset and the model
+    target: str
+    task: Task
+    identifiers: Sequence[str]  # columns that the features leave out
+
+    @property
+    def target_in_a_line(self) -> str: return " ".join(self.target.split())
+
+def _check_folder(folder: Path) -> None:
+    is_new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not is_new: raise BadParameter(f"{folder} is not empty: give a new folder")
+
+def _check_columns(data: Path, names: Sequence[str], target: str) -> None:
+    if target not in names: raise BadTable(f"{data} has no column {target!r}; it has {', '.join(names)}")
+    if "prediction" in names:
+        raise BadTable(f"{data} has a column 'prediction', which is how predictions are named: rename it")
+
+def _examine(folder: Path, data: Path, rows: pd.DataFrame, target: str) -> _Project:
+    "What a table can become; raise `BadTable` when nothing can be learned from it."
+    labels = pd.Series(rows[target]).dropna()
+    if len(labels) < _FEWEST_LABELS:
+        too_few = f"too few to learn from and to evaluate on; {_FEWEST_LABELS} are the least"
+        raise BadTable(f"{data} has {len(labels)} rows with a value of {target!r}: {too_few}")
+    task, names_rows = guess_task(labels), identifiers(rows, target)
+    if not set(rows) - {target, *names_rows}:
+        rest = f"there is only what names a row ({', '.join(names_rows)})" if names_rows else "there is none"
+        raise BadTable(f"{data} has no column to learn from: beside {target!r} {rest}")
+    return _Project(
+        folder=folder, package=package_name(folder.resolve().name), name=plain_name(data.name.partition(".")[0]),
+        target=target, task=task, identifiers=names_rows)
 
 # %% ../../nbs/11_app/11_scaffold.ipynb #6466b5c9
+_DIRECTIVE = re.compile(r"#\| (default_exp|export)")
+_VALUE = r'(?:"[^"\n]*"|\[[^\]\n]*\]|[^#\n]*?)'  # a text, a list, or anything up to the comment
+
 def adapt(
-    notebook: "nbformat.NotebookNode",
-    defaults: dict[str, object],  # by parameter name; those it does not have are passed over
-) -> "nbformat.NotebookNode":
+    notebook: NotebookNode,
+    defaults: Mapping[str, object],  # by parameter name; those it does not have are passed over
+) -> NotebookNode:
     "A copy of a workflow notebook with other defaults and without export directives."
-    import copy
-    notebook = copy.deepcopy(notebook)
-    for cell in notebook.cells:
+    adapted = copy.deepcopy(notebook)
+    for cell in adapted.cells:
         if cell.cell_type != "code": continue
         cell.outputs, cell.execution_count = [], None
-        cell.source = "\n".join(line for line in cell.source.splitlines() if not re.match(r"#\| (default_exp|export)", line))
-        if "parameters" in cell.metadata.get("tags", ()):
-            for name, value in defaults.items():
-                cell.source = re.sub(rf"(?m)^({name}: [^=\n]+ = )(?:\"[^\"\n]*\"|\[[^\]\n]*\]|[^#\n]*?)(  #|$)", lambda found: f"{found[1]}{_literal(value)}{found[2]}", cell.source)
-    notebook.cells = [cell for cell in notebook.cells if cell.cell_type != "code" or cell.source.strip()]
-    return notebook
+        cell.source = "\n".join(line for line in cell.source.splitlines() if not _DIRECTIVE.match(line))
+        if "parameters" not in cell.metadata.get("tags", ()): continue
+        for name, value in defaults.items(): cell.source = _with_default(cell.source, name, value)
+    adapted.cells = [cell for cell in adapted.cells if cell.cell_type != "code" or cell.source.strip()]
+    return adapted
 
-def _literal(value: object) -> str:
-    import json
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (str, list)) else repr(value)
+def _with_default(source: str, name: str, value: object) -> str:
+    "The source of a parameters cell in which one parameter has another default."
+    literal = json.dumps(value, ensure_ascii=False) if isinstance(value, str | list) else repr(value)
+    assignment = re.compile(rf"(?m)^({name}: [^=\n]+ = ){_VALUE}(  #|$)")
+    return assignment.sub(lambda match: f"{match[1]}{literal}{match[2]}", source)
 
-# %% ../../nbs/11_app/11_scaffold.ipynb #8c28844b
-NOTEBOOKS = "validate", "train", "tune", "evaluate", "promote", "score", "monitor"
+# %% ../../nbs/11_app/11_scaffold.ipynb #b0e4b908
+_NOTEBOOKS = "validate", "train", "tune", "evaluate", "promote", "score", "monitor"
+_THREADS = 2  # of training: a table that somebody brings may have many rows
 
-def init(
-    folder: Path,   # new or empty
-    data: Path,     # a CSV or Parquet file
-    target: str,    # the column to predict
-) -> list[str]:     # what was done, and what to type next
-    "Lay out a project; raise `BadTable` or `BadParameter` before anything is written."
-    import nbformat
-    from nbdev.export import nb_export
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())): raise BadParameter(f"{folder} is not empty: give a new folder")
-    table = read_table(data)
-    if target not in table.column_names: raise BadTable(f"{data} has no column {target!r}; it has {', '.join(table.column_names)}")
-    if "prediction" in table.column_names: raise BadTable(f"{data} has a column 'prediction', which is how predictions are named: rename it")
-    rows = table.to_pandas()
-    if rows[target].notna().sum() < 50: raise BadTable(f"{data} has {rows[target].notna().sum()} rows with a value of {target!r}: too few to learn from and to judge by; 50 are the least")
-    task, name, package = guess_task(rows[target].dropna()), plain_name(Path(data).name.partition(".")[0]), package_name(folder.resolve().name)
-    who = identifiers(rows, target)
-    if not set(rows) - {target, *who}: raise BadTable(f"{data} has no column to learn from: beside {target!r} " + (f"there is only what names a row ({', '.join(who)})" if who else "there is none"))
-    with storage_errors(folder): (folder/"nbs").mkdir(parents=True)
-    (folder/package).mkdir()
-    ws = Workspace(folder)
-    version = ws.datasets.add(name, table, description=f"from {Path(data).name}")
-    write_whole(folder/package/"__init__.py", f'"The features of {name}."\n__version__ = "0.1.0"\n')
-    write_whole(folder/"pyproject.toml", _PYPROJECT.format(name=package))
-    write_whole(folder/".gitignore", ".mlops/\n__pycache__/\n.ipynb_checkpoints/\n")
-    write_whole(folder/"README.md", _README.format(name=name, package=package, target=target, task=task))
-    nbformat.write(_features(package, name, target, who), folder/"nbs"/"00_features.ipynb")
-    defaults = {"data": name, "against": f"{name}@1", "target": target, "task": task, "transform": f"{package}.features:features", "register_as": name, "study": name, "labels": name if who else "", "key": who[:1], "num_threads": 2}
-    for notebook in NOTEBOOKS:
-        model = {"evaluate": name, "promote": name, "score": f"{name}@production", "monitor": name}.get(notebook)
-        own = {key: value for key, value in defaults.items() if not (notebook == "train" and key == "study") and not (notebook == "evaluate" and key == "data")}
-        nbformat.write(adapt(nbformat.read(workflow(notebook), as_version=4), own | ({"model": model} if model else {})), folder/"nbs"/f"{notebook}.ipynb")
-    nb_export(folder/"nbs"/"00_features.ipynb", lib_path=folder/package)
-    return [f"{version.ref}: {version.rows} rows, {len(version.columns)} columns; {' '.join(target.split())} is to be predicted ({task})" + (f"; left out of the features, because each row has its own value: {', '.join(who)}" if who else ""),
-            f"cd {shlex.quote(str(folder))}", *(f"mlops-nb run {step}" for step in ("train", "evaluate", "promote", "score", "monitor"))]
+def _defaults(project: _Project, notebook: str) -> dict[str, object]:
+    "Parameters of one of the notebooks, by name."
+    name, key = project.name, list(project.identifiers[:1])
+    defaults: dict[str, object] = {
+        "data": name, "against": f"{name}@1", "target": project.target, "task": project.task,
+        "transform": f"{project.package}.features:features", "register_as": name, "study": name,
+        "labels": name if key else "", "key": key, "num_threads": _THREADS}
+    match notebook:
+        case "train": del defaults["study"]
+        case "evaluate": del defaults["data"]
+    models = {"evaluate": name, "promote": name, "score": f"{name}@production", "monitor": name}
+    return defaults | ({"model": models[notebook]} if notebook in models else {})
 
-def _features(package: str, name: str, target: str, who: list[str]) -> "nbformat.NotebookNode":
-    "The features notebook: one exported function, and an example on the data."
+# %% ../../nbs/11_app/11_scaffold.ipynb #8cd0ef07
+_FEATURES_PROSE = (
+    "The function below makes the features, for training, batch scoring and serving alike. Change it, then run "
+    "`nbdev-export` in the project's folder; a model that was trained with it as it was before will refuse to score "
+    "until it is trained again.")
+_FEATURES_FUNCTION = '''#| export
+@transform()
+def features(
+    rows: pd.DataFrame,  # as they come, without {target}
+) -> pd.DataFrame:       # a row each, same index
+    "What the model sees."
+    {body}'''
+
+def _features_notebook(project: _Project) -> NotebookNode:
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-    body = f"return rows.drop(columns={who!r})" if who else "return rows"
-    return new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}, cells=[
-        new_markdown_cell(f"# features\n\n> What the model sees of a row of {name}"),
-        new_markdown_cell("The function below makes the features, for training, batch scoring and serving alike. Change it, then run `nbdev-export` in the project's folder; a model that was trained with it as it was before will refuse to score until it is trained again."),
+    body = f"return rows.drop(columns={list(project.identifiers)!r})" if project.identifiers else "return rows"
+    rows = f"Workspace().datasets[{project.name!r}].read().drop(columns={project.target!r}).head()"
+    cells = [
+        new_markdown_cell(f"# features\n\n> What the model sees of a row of {project.name}"),
+        new_markdown_cell(_FEATURES_PROSE),
         new_code_cell("#| default_exp features"),
         new_code_cell("#| export\nimport pandas as pd\n\nfrom mlops_nb import transform"),
-        new_code_cell(f"#| export\n@transform()\ndef features(\n    rows: pd.DataFrame,  # as they come, without {' '.join(target.split())}\n) -> pd.DataFrame:       # a row each, same index\n    \"What the model sees.\"\n    {body}"),
+        new_code_cell(_FEATURES_FUNCTION.format(target=project.target_in_a_line, body=body)),
         new_code_cell("from mlops_nb import Workspace"),
-        new_code_cell(f"features(Workspace().datasets[{name!r}].read().drop(columns={target!r}).head())")])
+        new_code_cell(f"features({rows})")]
+    kernelspec = {"name": "python3", "display_name": "python3", "language": "python"}
+    return new_notebook(metadata={"kernelspec": kernelspec}, cells=cells)
 
+# %% ../../nbs/11_app/11_scaffold.ipynb #f33a765d
 _PYPROJECT = """[build-system]
 requires = ["setuptools>=77"]
 build-backend = "setuptools.build_meta"
 
 [project]
-name = "{name}"
+name = "{package}"
 version = "0.1.0"
 requires-python = ">=3.11"
 dependencies = ["mlops_nb"]
 
 [tool.setuptools]
-packages = ["{name}"]
+packages = ["{package}"]
 
 [tool.nbdev]
-lib_path = "{name}"
+lib_path = "{package}"
 put_version_in_init = false
 update_pyproject = false
 allowed_cell_metadata_keys = ["tags"]  # papermill finds the parameters cell by its tag
@@ -157,5 +216,54 @@ A model of `{target}` ({task}), learned from `{name}`.
 | `nbs/score.ipynb` | scores the latest version of the table by `{name}@production` |
 | `nbs/monitor.ipynb` | drift and, as labels come, performance |
 
-New rows: `mlops-nb data add {name} FILE`. Each notebook runs by `mlops-nb run NAME` and in JupyterLab alike; `mlops-nb run NAME --params` shows what can be set.
+New rows: `mlops-nb data add {name} FILE`. Each notebook runs by `mlops-nb run NAME` and in JupyterLab alike; \
+`mlops-nb run NAME --params` shows what can be set.
 """
+
+# %% ../../nbs/11_app/11_scaffold.ipynb #34e19760
+def _write_files(project: _Project) -> None:
+    "Folders, package, metadata and page."
+    folder, package = project.folder, project.package
+    with storage_errors(folder): (folder / "nbs").mkdir(parents=True)
+    (folder / package).mkdir()
+    write_whole(folder / package / "__init__.py", f'"The features of {project.name}."\n__version__ = "0.1.0"\n')
+    write_whole(folder / "pyproject.toml", _PYPROJECT.format(package=package))
+    write_whole(folder / ".gitignore", ".mlops/\n__pycache__/\n.ipynb_checkpoints/\n")
+    write_whole(folder / "README.md", _README.format(
+        name=project.name, package=package, target=project.target, task=project.task))
+
+def _write_notebooks(project: _Project) -> None:
+    "The features, exported, and the jobs."
+    import nbformat
+    from nbdev.export import nb_export
+    folder = project.folder / "nbs"
+    features = folder / "00_features.ipynb"
+    nbformat.write(_features_notebook(project), features)
+    for name in _NOTEBOOKS:
+        shipped = nbformat.read(workflow(name), as_version=4)
+        nbformat.write(adapt(shipped, _defaults(project, name)), folder / f"{name}.ipynb")
+    nb_export(str(features), lib_path=str(project.folder / project.package))
+
+# %% ../../nbs/11_app/11_scaffold.ipynb #8c28844b
+_STEPS = "train", "evaluate", "promote", "score", "monitor"
+
+def init(
+    folder: str | Path,  # new or empty
+    data: str | Path,    # a CSV or Parquet file
+    target: str,         # the column to predict
+) -> list[str]:          # what was done, and what to type next
+    "Lay out a project; raise `BadTable` or `BadParameter` before anything is written."
+    folder, data = Path(folder), Path(data)
+    _check_folder(folder)
+    table = read_table(data)
+    _check_columns(data, table.column_names, target)
+    project = _examine(folder, data, table.to_pandas(), target)
+    _write_files(project)
+    version = Workspace(folder).datasets.add(project.name, table, description=f"from {data.name}")
+    _write_notebooks(project)
+    told = f"{version.ref}: {version.rows} rows, {len(version.columns)} columns; "
+    told += f"{project.target_in_a_line} is to be predicted ({project.task})"
+    if project.identifiers:
+        left_out = "left out of the features, because each row has its own value"
+        told += f"; {left_out}: {', '.join(project.identifiers)}"
+    return [told, f"cd {shlex.quote(str(folder))}", *(f"mlops-nb run {step}" for step in _STEPS)]

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from mlops_nb.app.datasets_door import DatasetsDoor
     from mlops_nb.app.features_door import FeaturesDoor
+    from mlops_nb.app.models_door import ModelsDoor
     from mlops_nb.app.studies_door import StudiesDoor
     from mlops_nb.base.artifacts import Artifacts
     from mlops_nb.data.comparisons import ProfileComparison
     from mlops_nb.data.expectation_versions import ExpectationsVersions
     from mlops_nb.monitoring.monitors import Monitors
     from mlops_nb.pipelines.pipelines import Pipelines
-    from mlops_nb.app.models_door import ModelsDoor
     from mlops_nb.promotion.lineage import LineageOf
     from mlops_nb.registry.audit import Audit
     from mlops_nb.runs.execution import Execution

@@ -18,8 +18,8 @@ from .checks import Check, CheckReport, Checks, keep_check, watched_alias
 from .drift import drift
 from .performance import Interval, Performance, measure_batch, performance_breaches
 from .thresholds import DEFAULT_THRESHOLDS, ThresholdBreach, Thresholds
-from ..registry.model_versions import Models
 from ..registry.evaluations import evaluations
+from ..registry.model_versions import Models
 from ..serving.batches import Batch, Batches
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ __all__ = ['Monitor', 'Monitors']
 # %% ../../nbs/09_monitoring/04_monitors.ipynb #ab32c124
 def _at_promotion(home: Home, version: str) -> Mapping[str, Interval]:
     "The metrics of a version's first evaluation; empty when it was never evaluated."
-    models = Models(home)
-    known = evaluations(models, models[version])
+    known = evaluations(home, Models(home)[version])
     return known[-1].report["metrics"] if known else {}
 
 def _measure(

@@ -56,7 +56,7 @@ def _milliseconds(case: Case, model: Model) -> list[float]:
     times = []
     for position in range(len(rows)):
         began = perf_counter()
-        model.predict(rows.iloc[[position]], transform, tables)
+        model.predict(rows.iloc[[position]], transform, tables=tables)
         times.append((perf_counter() - began) * 1e3)
     return times
 

@@ -90,7 +90,7 @@ def _root_of(home: Home, graph: Graph, reference: str) -> str:
     is_part = bool(dot) or kind in ("column", "feature")
     if not is_part: return _find(home, graph, kind, name)
     if not part: raise BadReference(f"{whole!r}: a {kind} is written {_EXAMPLES.get(kind, 'weather@2.temp')}")
-    searched = _OWNERS[kind] if kind in _OWNERS else kind
+    searched: Kind | None = _OWNERS.get(kind) or kind
     owner = graph.nodes[_find(home, graph, searched, whole)]
     if owner.kind == "model": return _find_feature(home, graph, owner.name, part)
     if owner.kind == "dataset": return _find_column(home, graph, owner.name, part)

@@ -5,14 +5,54 @@
 # %% ../../nbs/workflows/promote.ipynb #5648e289
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
-from ..promotion.decisions import Decision
+from ..base.display import Markup, short_time
+from ..promotion.decisions import Decision, RefusedByGates
+
+if TYPE_CHECKING:
+    from mlops_nb.app.workspace import Workspace
 
 # %% auto #0
-__all__ = ['findings_table']
+__all__ = ['promote_or_refuse', 'findings_table', 'evidence_pictures', 'history_table']
 
 # %% ../../nbs/workflows/promote.ipynb #0771344e
-def findings_table(decision: Decision) -> pd.DataFrame:
+def promote_or_refuse(
+    ws: Workspace,
+    reference: str,  # of the candidate
+    *,
+    to: str,         # the alias
+    comment: str = "",
+) -> Decision:
+    "Ask the policy, and move the alias when it allows it; a refusal is returned as well."
+    try: return ws.models.promote(reference, to, comment=comment)
+    except RefusedByGates as refusal: return refusal.decision
+
+# %% ../../nbs/workflows/promote.ipynb #d4d50ba6
+def findings_table(
+    decision: Decision,
+) -> pd.DataFrame:  # gate, outcome, finding
     "What each gate found, a row each."
-    return pd.DataFrame([{"gate": finding.gate, "outcome": finding.outcome, "finding": finding.message} for finding in decision.findings])
+    columns = ["gate", "outcome", "finding"]
+    rows = [(finding.gate, finding.outcome, finding.message) for finding in decision.findings]
+    return pd.DataFrame(rows, columns=columns)
+
+# %% ../../nbs/workflows/promote.ipynb #66925ce1
+def evidence_pictures(
+    decision: Decision,
+) -> Markup:
+    "The findings that have something to draw."
+    return Markup("".join(finding._repr_html_() for finding in decision.findings if finding.measured))
+
+# %% ../../nbs/workflows/promote.ipynb #0e16e9f5
+def history_table(
+    ws: Workspace,
+    name: str,  # of the model
+) -> pd.DataFrame:
+    "Who tried what with a model's aliases, when and why, a row each."
+    return pd.DataFrame([
+        {"when": short_time(event.time), "who": event.actor, "what": event.action, "version": event.subject,
+         "alias": event.detail["alias"], "why": event.detail.get("comment") or event.detail.get("reason", "")}
+        for event in ws.models.history(name)])
