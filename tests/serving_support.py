@@ -12,8 +12,8 @@ from mlops_nb.base.core import iso, now
 from mlops_nb.base.project import Home
 from mlops_nb.features.transforms import Transform, identity
 from mlops_nb.models.model import Model
-from mlops_nb.models.training import fit
 from mlops_nb.models.packages import pack
+from mlops_nb.models.training import fit
 from mlops_nb.models.training_data import prepare
 from mlops_nb.registry.model_versions import ModelVersion
 from mlops_nb.registry.registration import register
@@ -31,7 +31,7 @@ def train(
 ) -> Model:
     "A small model of a table, every fourth row of which is held out."
     held_out = np.arange(len(table)) % 4 == 0
-    prepared = prepare(table, target, transform, {}, held_out, task)
+    prepared = prepare(table, target, transform, held_out=held_out, task=task)
     return fit(prepared, rounds=rounds, trained_on=tuple(trained_on), num_threads=1, seed=0)
 
 
@@ -49,6 +49,11 @@ def point(home: Home, name: str, version: int, *, alias: str = "production") -> 
     with home.store.write() as connection:
         connection.execute(sa.delete(db.aliases).filter_by(**key))
         connection.execute(sa.insert(db.aliases), key | dict(version=version, moved=iso(now())))
+
+
+def only_x(rows: int, *, seed: int = 0, shift: float = 0.0) -> pd.DataFrame:
+    "Raw rows without a label."
+    return a_line(rows, seed=seed, shift=shift).drop(columns=["row", "y"])
 
 
 def a_line(rows: int = 400, *, slope: float = 2.0, shift: float = 0.0, seed: int = 0) -> pd.DataFrame:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, TypedDict, cast
 import pandas as pd
 
 from ..base.errors import BadTable
-from ..models.metrics import LOWER_IS_BETTER, PRIMARY
 from ..models.evaluation import evaluate
+from ..models.metrics import LOWER_IS_BETTER, PRIMARY
 from .thresholds import DEFAULT_THRESHOLDS, ThresholdBreach, Thresholds
 
 if TYPE_CHECKING:
     from mlops_nb.models.model import Model
+    from mlops_nb.models.targets import Task
     from mlops_nb.serving.batches import Batch
 
 # %% auto #0
@@ -91,7 +92,7 @@ def is_worse(
     return low > bound if metric in LOWER_IS_BETTER else high < bound
 
 # %% ../../nbs/09_monitoring/02_performance.ipynb #818ec8f3
-def _watched(task: str) -> list[str]:
+def _watched(task: Task) -> list[str]:
     return [PRIMARY[task], "roc_auc"] if task == "binary" else [PRIMARY[task]]
 
 def _text(interval: Interval) -> str:
@@ -101,7 +102,7 @@ def performance_breaches(
     performance: Performance,
     evaluated: Mapping[str, Interval],  # the metrics of the version's evaluation; empty when it had none
     *,
-    task: str,
+    task: Task,
     model: str,                         # reference of the version, for the message
 ) -> list[ThresholdBreach]:
     "The watched metrics that are worse than at the version's evaluation."

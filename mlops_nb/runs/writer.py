@@ -64,12 +64,18 @@ def write_batch(
     home: Home,
     batch: Batch,
 ) -> None:
-    "Write what was buffered for a workspace."
-    origin = dict(environment=environment_artifact(home.artifacts), code=git_state(home.root)) if batch.began else {}
-    with home.store.write() as connection:
-        if batch.began: connection.execute(sa.update(db.runs).where(db.runs.c.id.in_(batch.began)).values(origin))
-        if batch.logged: _write_metrics(connection, batch.logged)
-        for end in batch.ended: end_run(connection, **end)
+    "Write what was buffered for a workspace, and take it out of the batch."
+    if batch.logged or batch.ended:
+        with home.store.write() as connection:
+            if batch.logged: _write_metrics(connection, batch.logged)
+            for end in batch.ended: end_run(connection, **end)
+        batch.logged.clear()
+        batch.ended.clear()
+    if batch.began:
+        origin = dict(environment=environment_artifact(home.artifacts), code=git_state(home.root))
+        begun = sa.update(db.runs).where(db.runs.c.id.in_(batch.began))
+        with home.store.write() as connection: connection.execute(begun.values(origin))
+        batch.began.clear()
 
 def _write_metrics(connection: Connection, rows: Sequence[LoggedRow]) -> None:
     from sqlalchemy.dialects import postgresql, sqlite

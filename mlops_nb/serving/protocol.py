@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 import pandas as pd
 
 from ..base.errors import BadParameter
+
+if TYPE_CHECKING:
+    from mlops_nb.models.encoding import SignatureType
 
 # %% auto #0
 __all__ = ['DATATYPES', 'Tensor', 'InferRequest', 'InferResponse', 'read_request', 'to_rows', 'to_tensors', 'TensorMetadata',
@@ -43,7 +46,8 @@ def read_request(body: bytes) -> InferRequest:
     except msgspec.DecodeError as error: raise BadParameter(f"the body is no inference request: {error}") from error
 
 # %% ../../nbs/08_serving/02_protocol.ipynb #dd55be91
-DATATYPES = {"number": "FP64", "boolean": "BOOL", "string": "BYTES", "datetime": "BYTES"}  # by type of a signature
+DATATYPES: Mapping[SignatureType, str] = {
+    "number": "FP64", "boolean": "BOOL", "string": "BYTES", "datetime": "BYTES"}
 _NUMBERS = frozenset(f"{kind}{bits}" for kind in ("INT", "UINT", "FP") for bits in (8, 16, 32, 64))
 
 def _text(values: list[Any]) -> pd.Series: return pd.Series(values, dtype="str")
@@ -54,7 +58,7 @@ _READERS: dict[str, Callable[[list[Any]], pd.Series]] = {
     "datetime": lambda values: pd.to_datetime(pd.Series(values), utc=True, format="ISO8601"),
 }
 
-def _check(tensor: Tensor, kind: str | None) -> None:
+def _check(tensor: Tensor, kind: SignatureType | None) -> None:
     name, shape, count = tensor.name, tensor.shape, len(tensor.data)
     if shape[:1] != [count] or any(size != 1 for size in shape[1:]):
         raise BadParameter(
@@ -63,7 +67,7 @@ def _check(tensor: Tensor, kind: str | None) -> None:
     if kind == "number" and tensor.datatype in _NUMBERS: return
     raise BadParameter(f"input {name} is {tensor.datatype}, must be {DATATYPES[kind]}")
 
-def _column(tensor: Tensor, kind: str | None) -> pd.Series:
+def _column(tensor: Tensor, kind: SignatureType | None) -> pd.Series:
     _check(tensor, kind)
     read = _READERS.get(kind, _text) if kind else _text
     try: return read(tensor.data)
@@ -73,7 +77,7 @@ def _column(tensor: Tensor, kind: str | None) -> pd.Series:
 # %% ../../nbs/08_serving/02_protocol.ipynb #cad402e3
 def to_rows(
     tensors: Sequence[Tensor],
-    signature: Mapping[str, str],  # type by column, of the model
+    signature: Mapping[str, SignatureType],  # type by column, of the model
 ) -> pd.DataFrame:
     "The raw rows of a request; raise `BadParameter` for tensors that are none."
     lengths = {len(tensor.data) for tensor in tensors}
@@ -100,7 +104,7 @@ class TensorMetadata(TypedDict):
 def _metadata(name: str, datatype: str) -> TensorMetadata: return {"name": name, "datatype": datatype, "shape": [-1]}
 
 def input_metadata(
-    signature: Mapping[str, str],  # type by column, of the model
+    signature: Mapping[str, SignatureType],  # type by column, of the model
 ) -> list[TensorMetadata]:
     "What a request has to hold."
     return [_metadata(name, DATATYPES[kind]) for name, kind in signature.items()]

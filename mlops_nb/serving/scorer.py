@@ -34,13 +34,12 @@ class Scorer:
         *,
         run: Run | None = None,  # that records what is read
     ) -> None:
-        datasets, models = Datasets(home), Models(home)
-        version = models[reference]
+        version = Models(home)[reference]
         self.version = run.use(version) if run else version
         check_environment(home, self.version, alias=parse_reference(reference).alias or "")
         self.model = self.version.load()
         self._transform = transform_of(home, self.version, self.model)
-        self._tables = JoinedTables(run.use if run else datasets.__getitem__)
+        self._tables = JoinedTables(run.use if run else Datasets(home).__getitem__)
 
     def predict(self,
         rows: pd.DataFrame,                  # raw, with the columns of the model's signature

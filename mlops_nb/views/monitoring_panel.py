@@ -42,24 +42,31 @@ def _counted(check: Check) -> str:
 # %% ../../nbs/10_views/03_monitoring_panel.ipynb #322345ad
 _BLUE, _RED = "#2563eb", "#b91c1c"
 _SHOWN_FEATURES = 12
+_MARGIN = {"l": 160, "r": 20, "t": 40, "b": 40}
 
 def _drift_figure() -> FigureWidget:
     "A bar a feature, none yet."
     import plotly.graph_objects as go
     return go.FigureWidget(go.Bar(orientation="h")).update_layout(
-        template="plotly_white", height=320, margin={"l": 160, "r": 20, "t": 40, "b": 40},
-        title="Drift by feature (PSI)", yaxis_autorange="reversed")
+        template="plotly_white", height=320, margin=_MARGIN, title="Drift by feature (PSI)",
+        yaxis_autorange="reversed", yaxis_ticksuffix=" ")
 
 def _draw_drift(
     figure: FigureWidget,
     check: Check,
 ) -> None:
-    "Fill the figure with the features of a check that have drifted the most."
-    rows = check.report["drift"][:_SHOWN_FEATURES]
+    "Fill the figure with the features that breached, and those that have drifted the most."
     breached = {breach.what for breach in check.breaches if breach.kind == "feature drift"}
-    figure.update_traces(
-        x=[row["psi"] for row in rows], y=[escape(row["column"]) for row in rows],
-        marker_color=[_RED if row["column"] in breached else _BLUE for row in rows])
+    rows = sorted(check.report["drift"], key=lambda row: row["column"] not in breached)[:_SHOWN_FEATURES]
+    values, threshold = [row["psi"] for row in rows], check.report["thresholds"]["feature_psi"]
+    line = {"type": "line", "x0": threshold, "x1": threshold, "y0": 0, "y1": 1, "yref": "paper"}
+    with figure.batch_update():
+        figure.update_traces(
+            x=values, y=[escape(row["column"]) for row in rows],
+            marker_color=[_RED if row["column"] in breached else _BLUE for row in rows])
+        figure.update_layout(
+            xaxis_range=[0, 1.05 * max(threshold, *values)],
+            shapes=[{**line, "line": {"color": _RED, "dash": "dot", "width": 1}}])
 
 # %% ../../nbs/10_views/03_monitoring_panel.ipynb #7b538d87
 _METRICS = "roc_auc", "log_loss", "rmse"  # the first that was measured is drawn
@@ -68,7 +75,7 @@ def _performance_figure() -> FigureWidget:
     "A point a batch, none yet."
     import plotly.graph_objects as go
     return go.FigureWidget(go.Scatter(mode="lines+markers", line_color=_BLUE)).update_layout(
-        template="plotly_white", height=320, margin={"l": 160, "r": 20, "t": 40, "b": 40}, xaxis_type="category")
+        template="plotly_white", margin=_MARGIN, xaxis_type="category")
 
 def _draw_performance(
     figure: FigureWidget,
@@ -78,13 +85,16 @@ def _draw_performance(
     measured = [row for check in checks for row in check.report["performance"]]
     metric = next((name for name in _METRICS if measured and name in measured[0]["metrics"]), None)
     if metric is None:
-        figure.update_layout(title="Performance: no labels have come yet", yaxis_title="")
+        figure.update_layout(
+            title="Performance: no labels have come yet", height=80, xaxis_visible=False, yaxis_visible=False)
         return
     with figure.batch_update():
         figure.update_traces(
             x=[escape(row["label"]) for row in measured],
             y=[row["metrics"][metric]["value"] for row in measured])
-        figure.update_layout(title="Performance as labels came", yaxis_title=metric.replace("_", " "))
+        figure.update_layout(
+            title="Performance as labels came", height=320, xaxis_visible=True, yaxis_visible=True,
+            yaxis_title=metric.replace("_", " "))
 
 # %% ../../nbs/10_views/03_monitoring_panel.ipynb #7727877e
 _NO_NEWS = ("no dataset that the champion learned from has a newer version: "

@@ -76,6 +76,7 @@ _STYLE = """
 .mlops-panel caption{text-align:left;white-space:nowrap}
 .mlops-panel th,.mlops-panel td{padding:2px 16px 2px 0;line-height:1.4;white-space:normal}
 .mlops-panel th{opacity:.7}
+.mlops-panel td:first-child{white-space:nowrap}
 .mlops-panel details{line-height:1.5}
 .mlops-panel details>div{margin-left:1.2em}
 .mlops-panel pre{white-space:pre-wrap;line-height:1.35;max-height:32em;overflow:auto}

@@ -2,15 +2,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from mlops_nb.app.cli.main import main
 from mlops_nb.app.workspace import Workspace
-from pipelines_support import RUN, Cli, CliJson, WriteNotebook, WritePipeline
+from pipelines_support import RUN, ByHand, CliJson, WriteNotebook, WritePipeline
 
 DECLARED = """@pipeline
 def flow(): step("b", x=step("a")["x"], name="<b>")
@@ -19,45 +17,58 @@ def second(n: int = 1): step("a")
 """
 
 
-def test_command_line_shows_and_draws(
-    cli: Cli, cli_json: CliJson, write_notebook: WriteNotebook, write_pipeline: WritePipeline, tmp_path: Path,
+def test_failed_execution_is_told_shown_and_drawn(
+    by_hand: ByHand, write_notebook: WriteNotebook, write_pipeline: WritePipeline, tmp_path: Path,
 ) -> None:
     write_notebook("a.ipynb", f"{RUN}; run.tag(x=1)")
     write_notebook("b.ipynb", "1 / 0", parameters="x: str = ''")
-    flow = write_pipeline(DECLARED)
-    drawn = cli("pipeline", "graph", f"{flow}:flow")
-    assert drawn.returncode == 0 and "waiting" in drawn.stdout
-    done = cli("pipeline", "run", f"{flow}:flow")
+    ended = by_hand("run", f"{write_pipeline(DECLARED)}:flow")
     failure = "mlops-nb: pipeline flow: step <b>: b.ipynb failed in cell 2: ZeroDivisionError"
-    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith(failure)
-    assert "a: succeeded in" in done.stderr and "Traceback" not in done.stderr
-    shown = cli("pipeline", "show", "flow").stdout
+    assert ended.code == 1 and ended.err.splitlines()[-1].startswith(failure)
+    assert "a: succeeded in" in ended.err and "Traceback" not in ended.err
+    shown = by_hand("show", "flow").out
     assert "failed" in shown and "ZeroDivisionError" in shown and "[" not in shown.replace("[]", "")
-    assert "<b>  failed" in cli("pipeline", "graph", "flow").stdout
-    assert cli("pipeline", "graph", "flow", "-o", "g.svg").returncode == 0
+    assert "<b>  failed" in by_hand("graph", "flow").out
+    for name in "g.svg", "g.html": assert by_hand("graph", "flow", "-o", name).code == 0
     root = ElementTree.parse(tmp_path / "g.svg").getroot()
     assert root.get("role") == "img" and "<b> failed, after a" in root.get("aria-label", "")
-    assert cli("pipeline", "graph", "flow", "-o", "g.html").returncode == 0
     assert "<b>&lt;" not in (tmp_path / "g.html").read_text()
-    assert [(run["name"], run["status"]) for run in cli_json("pipeline", "ls")] == [("flow", "failed")]
-    ended = json.loads(cli("pipeline", "run", f"{flow}:second", "--json").stdout)
-    assert (ended["status"], ended["steps"][0]["reused"]) == ("succeeded", True)
+    listed = json.loads(by_hand("ls", "--json").out)
+    assert [(execution["name"], execution["status"]) for execution in listed] == [("flow", "failed")]
+
+
+def test_pipeline_that_was_not_run_yet_is_drawn_as_it_waits(
+    by_hand: ByHand, write_notebook: WriteNotebook, write_pipeline: WritePipeline,
+) -> None:
+    for name in "ab": write_notebook(f"{name}.ipynb", "print(1)", parameters="x: str = ''")
+    drawn = by_hand("graph", f"{write_pipeline(DECLARED)}:flow")
+    assert drawn.code == 0 and "waiting" in drawn.out
+
+
+def test_ended_execution_is_printed_as_json(
+    cli_json: CliJson, write_notebook: WriteNotebook, write_pipeline: WritePipeline,
+) -> None:
+    "By the command as a process: nothing else is on its standard output."
+    write_notebook("a.ipynb", "print(1)")
+    ended = cli_json("pipeline", "run", f"{write_pipeline(DECLARED)}:second")
+    assert (ended["name"], ended["status"]) == ("second", "succeeded")
+    assert [(step["name"], step["state"], step["reused"]) for step in ended["steps"]] == [("a", "succeeded", False)]
 
 
 def test_secret_reaches_the_step_and_no_record(
-    cli: Cli, cli_json: CliJson, write_notebook: WriteNotebook, write_pipeline: WritePipeline, tmp_path: Path,
+    by_hand: ByHand, ws: Workspace, write_notebook: WriteNotebook, write_pipeline: WritePipeline,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     declared = "from mlops_nb import Secret\ntoken: Secret = ''"
     write_notebook("a.ipynb", f"{RUN}; run.tag(length=len(token))", parameters=declared)
     flow = write_pipeline("from mlops_nb import Secret\n@pipeline\ndef flow(token: Secret): step('a', token=token)")
     monkeypatch.setenv("SHOP_TOKEN", "hunter2" * 3)
-    done = cli("pipeline", "run", flow, "-p", "token", "env:SHOP_TOKEN")
-    assert done.returncode == 0, done.stderr
-    assert cli_json("pipeline", "show", "flow")["params"] == {"token": "(secret)"}
-    (run,) = cli_json("runs", "ls")
-    assert (run["tags"]["length"], run["params"]) == ("21", {"token": "(secret)"})
-    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    ended = by_hand("run", flow, "-p", "token", "env:SHOP_TOKEN")
+    assert ended.code == 0, ended.err
+    assert ws.pipelines["flow"].params == {"token": "(secret)"}
+    (run,) = ws.runs.list()
+    assert (run.tags["length"], run.params) == ("21", {"token": "(secret)"})
+    files = [file for file in ws.root.rglob("*") if file.is_file()]
     assert files and [file for file in files if b"hunter2" in file.read_bytes()] == []
 
 
@@ -75,8 +86,8 @@ def test_secret_reaches_the_step_and_no_record(
     (("graph", "flow.py:flow", "-o", "g.png"), ".svg or .html"),
 ])
 def test_what_cannot_be_is_one_line_and_status_2(
-    ws: Workspace, write_notebook: WriteNotebook, write_pipeline: WritePipeline, words: tuple[str, ...], says: str,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    by_hand: ByHand, ws: Workspace, write_notebook: WriteNotebook, write_pipeline: WritePipeline,
+    words: tuple[str, ...], says: str,
 ) -> None:
     write_notebook("a.ipynb", "print(1)")
     write_pipeline("""@pipeline
@@ -87,10 +98,7 @@ def flow(
 def second(): step("a", name="x"), step("a", name="x")
 """)
     write_pipeline("def (", "broken.py")
-    monkeypatch.chdir(ws.root)
-    monkeypatch.setattr(sys, "argv", ["mlops-nb", "pipeline", *words])
-    with pytest.raises(SystemExit) as ended: main()
-    printed = capsys.readouterr()
-    assert (ended.value.code, printed.out) == (2, ""), printed.out + printed.err
-    assert len(printed.err.strip().splitlines()) == 1 and says in printed.err
+    refused = by_hand(*words)
+    assert (refused.code, refused.out) == (2, ""), refused
+    assert len(refused.err.strip().splitlines()) == 1 and says in refused.err
     assert ws.runs.search() == []

@@ -1,5 +1,4 @@
 "What came from what, asked in both directions; a model made again; a model handed on."
-import json
 import subprocess
 import venv
 from pathlib import Path
@@ -107,29 +106,6 @@ def _facets(said: dict) -> dict:
              "documentation": lambda f: documentation_dataset.DocumentationDatasetFacet(f["description"]), "errorMessage": lambda f: error_message_run.ErrorMessageRunFacet(f["message"], f["programmingLanguage"])}
     for name, facet in said.items(): assert facet["_schemaURL"] == kinds[name](facet)._get_schema(), name
     return {name: kinds[name](facet) for name, facet in said.items()}
-
-
-def test_version_is_made_again_from_the_command_line_and_a_difference_is_explained(two_models, cli, write_notebook):
-    ws = two_models
-    done = cli("model", "reproduce", "late@production")
-    assert done.returncode == 0 and "1 output equal to the byte" in done.stdout, done.stdout + done.stderr
-    (ws.root / "winds.py").write_text(TRANSFORM.replace("> 10", "> 11"))
-    done = cli("model", "reproduce", "late@production")
-    assert done.returncode == 1 and "made another model; the code: winds:with_weather is made from another source now" in done.stdout
-    run = begin_run(ws.home, "by hand")
-    run.save("model", ws.runs[ws.models["late@1"].run_id].output("model").read_bytes() + b" ")
-    ws.models.register("hand", run)
-    with pytest.raises(Refused, match="recorded no notebook source"): ws.models.reproduce("hand")
-
-
-@pytest.mark.slow
-def test_version_is_made_again_in_a_clean_environment(two_models):
-    "Every recorded package in its recorded version, installed from the registry; nothing of this environment."
-    found = two_models.models.reproduce("late@production", in_clean_env=True)
-    assert found.same, found.explained
-    environment = json.loads(two_models.artifacts.bytes(two_models.runs[found.repeated].environment))
-    assert environment["packages"].keys() >= {"lightgbm", "mlops_nb"} or "mlops-nb" in environment["packages"]
-    assert {name: environment["packages"][name] for name in ("numpy", "pandas", "lightgbm")} == {name: two_models.models["late@2"].lock()["packages"][name] for name in ("numpy", "pandas", "lightgbm")}
 
 
 @pytest.fixture(scope="session")

@@ -9,17 +9,14 @@ from importlib.metadata import version
 from multiprocessing import get_context
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
-from sklearn.ensemble import RandomForestClassifier
 
 from support import wait_for
-from mlops_nb.base import schema as db
-from mlops_nb.registry.audit import MOVES, BrokenChain
+from mlops_nb.registry.audit import MOVES
 from mlops_nb.base.core import now
 from mlops_nb.base.errors import BadParameter, NotFound, Refused
-from mlops_nb.features.transforms import identity, load_transform
+from mlops_nb.features.transforms import identity
 from mlops_nb.base.project import Home
 from mlops_nb.promotion.policies import Policy
 from mlops_nb.registry.model_versions import Models
@@ -27,7 +24,7 @@ from mlops_nb.promotion.decisions import RefusedByGates
 from mlops_nb.runs.run import begin_run
 from mlops_nb.base.store import Store
 from mlops_nb.models.packages import pack
-from mlops_nb.models.training import fit, fit_estimator
+from mlops_nb.models.training import fit
 from mlops_nb.models.training_data import prepare
 from mlops_nb.app.workflow_notebooks import workflow
 from mlops_nb.app.workspace import Workspace
@@ -40,10 +37,6 @@ def register(ws: Home, rounds: int, columns: int = 5):
     run.save("model", pack(fit(prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0), rounds=rounds, num_threads=1), ws.artifacts))
     run.end()
     return Models(ws.home).register("m", run)
-
-
-def test_same_package_is_the_same_version(ws):
-    assert [register(ws, rounds).version for rounds in (5, 6, 5)] == [1, 2, 1]
 
 
 def test_candidate_that_asks_callers_for_more_is_refused_and_the_refusal_is_on_the_trail(ws):
@@ -196,52 +189,12 @@ def test_scheduled_promotion_is_decided_when_it_is_due(ws, monkeypatch):
     assert ws.models["m@production"].version == 2 and ws.models.scheduled() == [] and ws.models.promote_due() == []
 
 
-def test_version_is_deleted_only_when_nothing_needs_it(ws):
-    first, second, third = (register(ws, rounds) for rounds in (5, 6, 7))
-    ws.models.set_policy("m", Policy())
-    ws.models.promote(first.ref)
-    ws.models.promote(second.ref)
-    with pytest.raises(Refused, match="m@production points to it; audit event 6 .promote. is about it"): ws.models.delete(second.ref)
-    with pytest.raises(Refused, match="m@1 is not deleted: audit event"): ws.models.delete(first.ref)
-    with pytest.raises(Refused, match="by its number, such as m@3"): ws.models.delete("m")
-    ws.models.delete(third.ref, "a typing error")
-    with pytest.raises(NotFound, match="m@3 was deleted"): ws.models["m@3"]
-    assert ws.models["m"].version == 2 and [version.version for version in ws.models.list("m")] == [1, 2]
-    assert register(ws, 8).version == 4 and register(ws, 7).version == 3  # its number is its own
-    ws.models.audit.verify()
-
-
-def test_alias_that_was_moved_past_the_trail_is_noticed(ws):
-    for rounds in 5, 6: register(ws, rounds)
-    ws.models.promote("m@1", "staging")
-    with ws.home.store.write() as connection: connection.execute(db.aliases.update().values(version=2))
-    with pytest.raises(BrokenChain, match="m@staging is version 2, but by audit event 3 it is 1"): ws.audit.verify()
-    with ws.home.store.write() as connection:
-        connection.execute(db.aliases.update().values(version=1))
-        connection.execute(db.model_versions.update().filter_by(version=1).values(package="0" * 64))
-    with pytest.raises(BrokenChain, match="m@1 is the package 000000000000…, but by audit event 1 it is"): ws.audit.verify()
-
-
 def test_history_answers_who_put_what_there_and_on_what_evidence(ws, cli):
     for rounds in 5, 6: ws.models.promote(register(ws, rounds).ref, "staging", f"round {rounds}")
     first, second = [event for event in ws.models.history("m") if event.action == "promote"]
     done = cli("model", "history", "m", "--alias", "staging", "--at", first.time)
     assert done.returncode == 0 and f"m@1 was staging, by promote of {first.actor}" in done.stdout and "round 5" in done.stdout and "signature_holds" in done.stdout.replace(" ", "_"), done.stdout + done.stderr
     assert "pointed to no version" in cli("model", "history", "m", "--alias", "staging", "--at", "2001-01-01T00:00+00:00").stderr
-
-
-def test_search_by_metric_tag_dataset_feature_and_notebook(ws):
-    run = begin_run(ws.home, "nbs/train.ipynb")
-    version = run.use(ws.datasets.add("tumours", load_breast_cancer(as_frame=True).frame))
-    run.save("model", pack(fit(prepare(version.read(), "target", identity, held_out=np.arange(version.rows) % 4 == 0), rounds=5, num_threads=1), ws.artifacts))
-    run.log(roc_auc=0.9)
-    ws.models.register("other", run, tags={"team": "ops"})
-    register(ws, 6)
-    def found(where: str) -> list[str]: return [version.ref for version in ws.models.search(where)]
-    for where in "metrics.roc_auc > 0.8", "tags.team = ops", "dataset = tumours", "dataset = tumours@1", "feature = 'worst area'", "notebook = train", "notebook = nbs/train.ipynb", "name = other and version = 1", f"run = {run.id}": assert found(where) == ["other@1"], where
-    assert found("metrics.roc_auc > 0.95") == found("dataset = tumours@2") == found("tags.team = o") == []
-    assert found("feature = 'mean radius'") == ["m@1", "other@1"] == found("")
-    for where in "size > 3", "metrics.roc_auc > high", "feature > a": pytest.raises(BadParameter, ws.models.search, where)
 
 
 def test_project_names_gates_of_its_own_in_toml(ws, cli):
@@ -255,24 +208,6 @@ def test_project_names_gates_of_its_own_in_toml(ws, cli):
     assert "there is no gate 'nosuch'" in cli("model", "policy", "m", "--file", "policy.toml").stderr
     (ws.root / "policy.toml").write_text('approvals = "two"\n')
     assert "give a number from 0" in cli("model", "policy", "m", "--file", "policy.toml").stderr
-
-
-def test_estimators_and_changed_transforms_run_only_when_trusted(ws):
-    (ws.root / "ours_t.py").write_text("from mlops_nb.features.transforms import transform\n@transform()\ndef ours(rows): return rows * 2\n")
-    table = load_breast_cancer(as_frame=True).frame.iloc[:, [0, 1, -1]]
-    run = begin_run(ws.home, "here")
-    data = prepare(table, "target", load_transform("ours_t:ours", ws.root), held_out=np.arange(len(table)) % 4 == 0)
-    run.save("model", pack(fit_estimator(data, RandomForestClassifier(5, random_state=0)), ws.artifacts))
-    ws.models.register("forest", run)
-    with pytest.raises(Refused, match="types that skops does not know.*Tree"): ws.score("forest", table.drop(columns="target"))
-    with pytest.raises(Refused, match="given to one version"): ws.models.trust("forest")
-    ws.models.trust("forest@1", "made here")
-    before = ws.score("forest", table.drop(columns="target"))
-    (ws.root / "ours_t.py").write_text("from mlops_nb.features.transforms import transform\n@transform()\ndef ours(rows): return rows * 3 + 1\n")
-    pd.testing.assert_frame_equal(ws.score("forest", table.drop(columns="target")), before)  # by the source that the package holds
-    register(ws, 5)
-    with ws.home.store.write() as connection: connection.execute(db.audit.delete().where(db.audit.c.action == "trust"))
-    with pytest.raises(Refused, match="mlops-nb model trust forest@1"): Workspace(ws.root).score("forest", table.drop(columns="target"))
 
 
 def test_other_packages_than_those_of_training_warn_or_refuse(ws, monkeypatch, caplog):

@@ -20,6 +20,12 @@ def one_server_for_all() -> Iterator[None]:
 
 
 @pytest.fixture
+def no_wandb_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    "Runs are not copied for W&B, whose process would live on."
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+@pytest.fixture
 def no_wandb_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     "No setting of W&B in the environment, and no key."
     for name in os.environ:

@@ -134,7 +134,8 @@ def test_run_of_a_process_that_is_gone_begins_anew_once(
     assert (run.status, run.ended, run.error) == ("running", None, None)
     assert (run.metrics, run.tags) == ({}, {"team": "blue", RETAKEN: "1"}) and ws.runs.history(job.id) == []
     lose()
-    with pytest.raises(RunFailed, match="is lost: it cannot be executed a third time"): claim(ws.home, job.id, retake=True)
+    with pytest.raises(RunFailed, match="is lost: it cannot be executed a third time"):
+        claim(ws.home, job.id, retake=True)
 
 
 # ---- how it ends

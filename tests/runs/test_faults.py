@@ -61,7 +61,7 @@ def mixed(number: int) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def no_process_left() -> Iterator[None]:
+def no_process_left(no_wandb_copies: None) -> Iterator[None]:
     "A fork server ends with the last of its kernels: once it is told to, nothing is left of any run."
     before = processes_below()
     yield

@@ -123,6 +123,7 @@ def test_runs_at_the_same_time_do_not_meet(ws: Workspace, write_notebook: Notebo
     assert [printed(ws, run) for run in runs] == [[run.id] for run in runs]
 
 
+@pytest.mark.usefixtures("no_wandb_copies")
 def test_warm_kernel_cannot_be_told_from_a_fresh_one(ws: Workspace, write_notebook: NotebookWriter) -> None:
     "No variable, directory, environment or random state of an earlier run; no process is left at the end."
     draws = "print(random.random(), numpy.random.random(), numpy.random.default_rng().random())"

@@ -108,6 +108,11 @@ def test_kernel_that_cannot_be_forked_means_separate_runs_and_says_so(
     assert "the points run separately, because the kernel cannot be forked: it has threads (mine)" in caplog.text
 
 
+def test_parameter_without_a_default_may_be_varied(ws: Workspace, write_notebook: NotebookWriter) -> None:
+    notebook = write_notebook("bowl.ipynb", "assert x", parameters="x: float  # in [-5, 5]")
+    assert [run.params["x"] for run in succeeded(ws.runs.sweep(notebook, {"x": [1.0, 2.0]}))] == [1, 2]
+
+
 # ---- what fails
 
 def test_point_that_fails_stops_no_other(ws: Workspace, write_notebook: NotebookWriter) -> None:

@@ -152,6 +152,19 @@ def test_metric_is_its_last_value_and_the_history_has_all(ws: Workspace) -> None
     assert ws.runs.history(run.id) == [("loss", 0, 3.0), ("loss", 1, 1.0), ("loss", 2, 2.0), ("loss", 10, 0.5)]
 
 
+def test_what_was_logged_does_not_wait_for_the_environment(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    "Which takes long to read on a busy machine, and may fail; it is tried again, and nothing is written twice."
+    def fails(*given: object) -> str: raise StorageError("the disk is full")
+    monkeypatch.setattr(writer, "environment_artifact", fails)
+    run = begin_run(ws.home, "a.ipynb")
+    run.log(loss=1)
+    with pytest.raises(StorageError, match="the disk is full"): writer.flush(ws.home.store.url)
+    logged = sa.select(db.metric_history.c.value).filter_by(run_id=run.id)
+    assert ws.home.store.rows(logged) == [{"value": 1.0}]
+    monkeypatch.undo()
+    assert run.record.environment and ws.home.store.rows(logged) == [{"value": 1.0}]
+
+
 def test_run_that_began_knows_its_environment_and_its_commit(ws: Workspace, tmp_path: Path) -> None:
     git = ["git", "-C", str(tmp_path), "-c", "user.name=ada", "-c", "user.email=ada@example.org"]
     for words in ["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]:

@@ -1,21 +1,24 @@
-"What the tests of serving share: a workspace whose model of tumours is in production, trained as a user would."
+"What the tests of serving share: a workspace with two versions of a model of tumours, the second in production."
 from __future__ import annotations
 
 import pytest
 
 from mlops_nb.app.workspace import Workspace
-from mlops_nb.app.workflow_notebooks import workflow
+from mlops_nb.base.project import Home
+from mlops_nb.workflows.train import example_table
+from serving_support import add_version, point, train
 
 
-@pytest.fixture(scope="session")
-def promoted(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    "A model whose second version is in production, after the first."
+@pytest.fixture
+def home(ws: Workspace) -> Home: return ws.home
+
+
+@pytest.fixture(scope="module")
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> Home:
     folder = tmp_path_factory.mktemp("served")
     (folder / ".mlops").mkdir()
     ws = Workspace(folder)
-    for rounds in 2, 60:  # the first is so weak that the second is surely better
-        params = {"register_as": "tumour", "rounds": rounds, "learning_rate": 0.05}
-        version = f"tumour@{ws.runs.run(workflow('train'), params).tags['registered']}"
-        ws.runs.run(workflow("evaluate"), {"model": version})
-        ws.models.promote(version)
-    return ws
+    table = example_table(ws).read()
+    for rounds in 2, 30: add_version(ws.home, "tumour", train(table, "benign", rounds=rounds))
+    point(ws.home, "tumour", 2)
+    return ws.home

@@ -7,20 +7,18 @@ import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
-from mlops_nb.app.workspace import Workspace
+from mlops_nb.base.project import Home
 from mlops_nb.serving.application import MAX_BODY, build_app
 from mlops_nb.serving.scorer import Scorer
-from serving_support import a_line, add_version, point, train, two_classes
+from serving_support import a_line, add_version, only_x, point, train, two_classes
 
 INFER = "/v2/models/line/infer"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     "A model of a line, whose second version is in production, and one of three classes."
-    folder = tmp_path_factory.mktemp("application")
-    (folder / ".mlops").mkdir()
-    home = Workspace(folder)
+    home = Home(tmp_path_factory.mktemp("application"))
     for rounds in 5, 20: add_version(home, "line", train(a_line().drop(columns="row"), rounds=rounds))
     classes = two_classes().drop(columns="row").replace({"y": {0: "no", 1: "yes"}})
     add_version(home, "answer", train(classes, task="multiclass"))
@@ -30,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture
-def client(home: Workspace) -> TestClient: return TestClient(build_app(home, ["line", "answer"]))
+def client(home: Home) -> TestClient: return TestClient(build_app(home, ["line", "answer"]))
 
 
 def body_of(rows: pd.DataFrame) -> dict[str, Any]:
@@ -40,8 +38,8 @@ def body_of(rows: pd.DataFrame) -> dict[str, Any]:
     return {"id": "7", "inputs": inputs}
 
 
-def test_request_is_answered_as_a_batch_job_would(client: TestClient, home: Workspace) -> None:
-    rows = a_line(5)[["x"]]
+def test_request_is_answered_as_a_batch_job_would(client: TestClient, home: Home) -> None:
+    rows = only_x(5)
     answer = client.post(INFER, json=body_of(rows)).json()
     expected = Scorer(home, "line@production").predict(rows)[0].prediction.tolist()
     assert (answer["id"], answer["model_name"], answer["model_version"]) == ("7", "line", "2")
@@ -100,17 +98,17 @@ def test_body_is_bounded(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer open"}, {"Authorization": "sesame"}])
-def test_only_who_sends_the_key_is_answered(home: Workspace, headers: dict[str, str]) -> None:
+def test_only_who_sends_the_key_is_answered(home: Home, headers: dict[str, str]) -> None:
     client = TestClient(build_app(home, ["line"], key="sesame"))
     for path in "/v2", "/v2/models/line", "/v2/models/nosuch", "/v2/models/line/ready", "/metrics":
         assert client.get(path, headers=headers).status_code == 401, path
-    assert client.post(INFER, json=body_of(a_line(1)[["x"]]), headers=headers).status_code == 401
+    assert client.post(INFER, json=body_of(only_x(1)), headers=headers).status_code == 401
     assert client.get("/v2/health/live", headers=headers).status_code == 200
     assert client.get("/v2/models/line", headers={"Authorization": "Bearer sesame"}).status_code == 200
 
 
 def test_answers_and_refusals_are_counted_by_model(client: TestClient) -> None:
-    for _ in range(2): client.post(INFER, json=body_of(a_line(3)[["x"]]))
+    for _ in range(2): client.post(INFER, json=body_of(only_x(3)))
     client.post(INFER, content=b"{")
     client.get("/v2/models/invented-by-a-caller")
     counted = [line for line in client.get("/metrics").text.splitlines() if not line.startswith("#")]

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_nb.base.errors import BadParameter
+from mlops_nb.models.encoding import SignatureType
 from mlops_nb.serving.protocol import Tensor, output_metadata, read_request, to_rows, to_tensors
 
-SIGNATURE = {"n": "number", "b": "boolean", "s": "string", "t": "datetime"}
+SIGNATURE: dict[str, SignatureType] = {"n": "number", "b": "boolean", "s": "string", "t": "datetime"}
 
 
 def tensor(name: str, datatype: str, *values: Any) -> Tensor: return Tensor(name, datatype, [len(values)], [*values])

@@ -14,8 +14,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops_nb.app.workspace import Workspace
 from mlops_nb.app.workflow_notebooks import workflow
+from mlops_nb.app.workspace import Workspace
+from mlops_nb.base.project import Home
+from mlops_nb.data.datasets import Datasets
 from mlops_nb.serving.application import MAX_BODY
 from mlops_nb.serving.scorer import Scorer
 from serving_support import point
@@ -53,14 +55,14 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(promoted: Workspace) -> Iterator[Server]:
+def server(promoted: Home) -> Iterator[Server]:
     running = Server(promoted.root)
     yield running
     running.process.kill()
 
 
-def patients(ws: Workspace, rows: int) -> pd.DataFrame:
-    return ws.datasets["tumours"].read().drop(columns="benign").head(rows)
+def patients(home: Home, rows: int) -> pd.DataFrame:
+    return Datasets(home)["tumours"].read().drop(columns="benign").head(rows)
 
 
 def body_of(rows: pd.DataFrame) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def body_of(rows: pd.DataFrame) -> dict[str, Any]:
     return {"id": "7", "inputs": inputs}
 
 
-def test_request_is_answered_as_a_batch_job_would(server: Server, promoted: Workspace) -> None:
+def test_request_is_answered_as_a_batch_job_would(server: Server, promoted: Home) -> None:
     rows = patients(promoted, 5)
     status, answer = server.ask(INFER, body_of(rows))
     expected = Scorer(promoted, "tumour@production").predict(rows)[0].prediction.tolist()
@@ -84,7 +86,7 @@ def test_server_tells_what_it_serves(server: Server) -> None:
     assert len(model["inputs"]) == 30
 
 
-def test_server_follows_the_alias_without_a_failed_request(server: Server, promoted: Workspace) -> None:
+def test_server_follows_the_alias_without_a_failed_request(server: Server, promoted: Home) -> None:
     body, statuses = body_of(patients(promoted, 1)), []
 
     def version() -> str:
@@ -93,9 +95,9 @@ def test_server_follows_the_alias_without_a_failed_request(server: Server, promo
         return answer["model_version"]
 
     assert version() == "2"
-    promoted.models.rollback("tumour", "production")
+    point(promoted, "tumour", 1)
     wait_for(lambda: version() == "1", 20, "the answer of version 1")
-    promoted.models.promote("tumour@2")
+    point(promoted, "tumour", 2)
     wait_for(lambda: version() == "2", 20, "the answer of version 2")
     assert set(statuses) == {200}
 
@@ -116,7 +118,7 @@ def test_server_outlives_a_body_that_is_too_large(server: Server) -> None:
     assert server.ask("/v2/health/live") == (200, {"live": True})
 
 
-def test_key_is_asked_for_and_an_interrupt_ends_the_server(promoted: Workspace) -> None:
+def test_key_is_asked_for_and_an_interrupt_ends_the_server(promoted: Home) -> None:
     server = Server(promoted.root, "--key", "sesame", key="sesame")
     try:
         assert server.ask("/v2/models/tumour")[0] == 200
@@ -135,11 +137,11 @@ def refusal(folder: Path, *words: str) -> str:
     return line
 
 
-def test_open_address_without_a_key_is_refused(promoted: Workspace) -> None:
+def test_open_address_without_a_key_is_refused(promoted: Home) -> None:
     assert "give a key" in refusal(promoted.root, "--host", "0.0.0.0")
 
 
-def test_taken_port_is_refused(promoted: Workspace) -> None:
+def test_taken_port_is_refused(promoted: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -167,13 +169,13 @@ def test_server_computes_features_with_the_code_its_version_was_trained_with(tmp
         return f"tumour@{ws.runs.run(workflow('train'), params).tags['registered']}"
 
     train_with(1)
-    point(ws, "tumour", 1)
+    point(ws.home, "tumour", 1)
     running = Server(tmp_path)
     try:
         second = train_with(-1)
-        point(ws, "tumour", 2)
+        point(ws.home, "tumour", 2)
         wait_for(lambda: running.ask("/v2/models/tumour")[1].get("versions") == ["2"], what="the second version")
-        rows = patients(ws, 5)
+        rows = patients(ws.home, 5)
         _, served = running.ask(INFER, body_of(rows))
-        assert served["outputs"][0]["data"] == Scorer(ws, second).predict(rows)[0].prediction.tolist()
+        assert served["outputs"][0]["data"] == Scorer(ws.home, second).predict(rows)[0].prediction.tolist()
     finally: running.process.kill()
