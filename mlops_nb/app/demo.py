@@ -5,137 +5,214 @@
 # %% ../../nbs/11_app/12_demo.ipynb #47eef9da
 from __future__ import annotations
 
-import contextlib, fcntl, json, os
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Protocol
 
+from .workflow_notebooks import workflow
+from .workspace import Workspace
 from ..base.core import write_whole
 from ..base.errors import BadParameter, Busy, Refused, RunFailed
 from ..base.pages import write_page
+from ..runs.executors import Ended
 from ..runs.records import RunRecord
-from .workspace import Workspace
-from .workflow_notebooks import workflow
 
 # %% auto #0
-__all__ = ['MODEL', 'FULL', 'QUICK', 'Step', 'Size', 'only_one', 'live', 'demo', 'summary']
+__all__ = ['FULL', 'QUICK', 'MODEL', 'only_one', 'Size', 'Listener', 'demo']
 
 # %% ../../nbs/11_app/12_demo.ipynb #11ddce2b
-MODEL = "late-arrival"
-
-@dataclass(frozen=True)
-class Size:
-    "How much of the year, and how long it is tuned."
-    share: float           # of the flights
-    months: tuple[int, ...]
-    n_trials: int
-    max_rounds: int
-
-FULL = Size(1.0, tuple(range(5, 13)), 20, 300)
-QUICK = Size(0.2, (5, 6, 7, 8), 8, 150)
-
 @contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
+def only_one(
+    folder: Path,  # `.mlops`
+) -> Iterator[None]:
     "Hold a folder's lock; raise `Busy` with the holder's process when somebody has it."
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder/"demo.lock").open("a+") as file:
+    with (folder / "demo.lock").open("a+") as file:
         try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise Busy(f"another demo (process {file.read().strip() or 'unknown'}) is at work in {folder.parent}: wait for it, or give another --dir") from None
-        file.truncate(0); file.write(str(os.getpid())); file.flush()
+            holder = f"another demo (process {file.read().strip() or 'unknown'}) is at work in {folder.parent}"
+            raise Busy(f"{holder}: wait for it, or give another --dir") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
         yield
+
+# %% ../../nbs/11_app/12_demo.ipynb #f33ad4b4
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    "How much of the year, and how long it is tuned."
+    share: float             # of the flights
+    months: tuple[int, ...]  # that are lived through, one after the other
+    n_trials: int
+    max_rounds: int
+
+FULL = Size(share=1.0, months=tuple(range(5, 13)), n_trials=20, max_rounds=300)
+QUICK = Size(share=0.2, months=(5, 6, 7, 8), n_trials=8, max_rounds=150)
 
 def _agree_on_size(folder: Path, size: Size) -> None:
     "Note the size on the first call; raise `BadParameter` when a later call wants another."
-    note = folder/"demo.json"
+    note = folder / "demo.json"
     wanted = {"share": size.share, "months": list(size.months), "n_trials": size.n_trials}
     if not note.is_file(): write_whole(note, json.dumps(wanted))
     elif json.loads(note.read_text()) != wanted:
-        raise BadParameter(f"{folder.parent} holds a {'quick' if size is FULL else 'full'} demo: call it {'with' if size is FULL else 'without'} --quick to go on, or give another --dir")
+        held, how = ("quick", "with") if size is FULL else ("full", "without")
+        go_on = f"call it {how} --quick to go on, or give another --dir"
+        raise BadParameter(f"{folder.parent} holds a {held} demo: {go_on}")
 
-# %% ../../nbs/11_app/12_demo.ipynb #4307f49d
-Step = Callable[[str, str, dict], RunRecord]  # step, notebook and parameters
+# %% ../../nbs/11_app/12_demo.ipynb #56693792
+MODEL = "late-arrival"
+_KEY = ["scheduled", "carrier", "flight", "origin"]  # columns that identify a flight
+_SPLIT = {
+    "target": "late", "transform": "mlops_nb.workflows.flights:features", "time_column": "scheduled",
+    "holdout": "1 month", "num_threads": 2}
 
-def live(
-    ws: Workspace,
-    size: Size,
-    step: Step,
-    say: Callable[[str], None] = lambda line: None,  # told what came of a step, a line each
-) -> RunRecord:  # of the report
-    "The lifecycle, from the first table to the report."
-    from mlops_nb.monitoring.triggers import due, retrain_for
-    split = {"target": "late", "transform": "mlops_nb.workflows.flights:features", "time_column": "scheduled", "holdout": "1 month"}
-    ingested = step("ingest 2013-01 to 2013-04", "flights", {"month": size.months[0], "share": size.share, "broken_copy": True})
-    step("validate flights", "validate", {"data": f"flights@{ingested.tags['flights']}"})
-    try: step("validate a broken copy", "validate", {"data": f"flights-broken@{ingested.tags['broken']}", "against": f"flights@{ingested.tags['flights']}"})
-    except RunFailed:
-        report = ws.runs.search("step = 'validate a broken copy'", limit=1)[0].read_json("validation")
-        for breach in report["breaches"]: say(f"refused: {breach['message']}")
-    step("tune", "tune", split | {"study": MODEL, "data": f"flights@{ingested.tags['flights']}", "n_trials": size.n_trials, "max_rounds": size.max_rounds, "num_threads": 2})
-    trained = step("train", "train", split | {"data": f"flights@{ingested.tags['flights']}", "study": MODEL, "register_as": MODEL, "num_threads": 2})
-    first = f"{MODEL}@{trained.tags['registered']}"
-    step("evaluate", "evaluate", {"model": first, "slices": ["carrier", "origin"]})
-    say(_decided(step("promote", "promote", {"model": first, "comment": "the first model"})))
-    if ws.models.get(f"{MODEL}@production") is None: raise Refused(f"{first} did not pass its gates, so there is nothing to put to work: {ws.home.folder.parent} keeps its runs; mlops-nb model history {MODEL} tells what was found")
-    for month in size.months:
-        label = f"2013-{month:02}"
-        if month != size.months[0]: ingested = step(f"{label} ingest", "flights", {"month": month, "share": size.share})
-        step(f"{label} validate", "validate", {"data": f"schedule@{ingested.tags['schedule']}", "against": "schedule@1", "on_breach": "warn"})
-        step(f"{label} score", "score", {"model": f"{MODEL}@production", "data": f"schedule@{ingested.tags['schedule']}", "label": label, "also": [first]})
-        watched = step(f"{label} monitor", "monitor", {"model": MODEL, "label": label, "labels": f"flights@{ingested.tags['flights']}", "key": ["scheduled", "carrier", "flight", "origin"]})
-        monitor = ws.monitors[MODEL]
-        check = next(check for check in monitor.checks() if check.id == watched.tags["check"])
-        if not due(monitor): continue
-        say(f"{label}: " + "; ".join(breach.message for breach in check.breaches[:2]) + (f"; and {len(check.breaches) - 2} more" if len(check.breaches) > 2 else ""))
-        say(_decided(retrain_for(monitor, check, execute=lambda name, notebook, params: step(name, str(notebook), params))))
-    last = step("ingest 2013-12 with labels", "flights", {"month": size.months[-1] + 1, "share": size.share})
-    return step("report", "report", {"model": MODEL, "frozen": first, "labels": f"flights@{last.tags['flights']}", "key": ["scheduled", "carrier", "flight", "origin"]})
+@dataclass(frozen=True, kw_only=True)
+class _Year:
+    "The year in progress."
+    ws: Workspace
+    size: Size
+    step: Callable[[str, str, Mapping[str, object]], RunRecord]  # name of the step, notebook and parameters
+    say: Callable[[str], None]
 
-def demo(
-    folder: Path,
-    quick: bool = False,
-    on_step: Callable[[str, int, int], None] = lambda step, at, of: None,         # a step's name, the cell at work, the number of cells
-    on_done: Callable[[str, RunRecord|RunFailed], None] = lambda step, ended: None,  # a step's end
-    say: Callable[[str], None] = lambda line: None,
-) -> Path:  # of the report
-    "Run the demo in a folder, or go on with the one that is there."
-    ws, size = Workspace(folder), QUICK if quick else FULL
-    with only_one(ws.home.folder):
-        _agree_on_size(ws.home.folder, size)
-        def step(name: str, notebook: str, params: dict) -> RunRecord:
-            path = notebook if notebook.endswith(".ipynb") else workflow(notebook)
-            on_step(name, 0, 1)
-            try: ended = ws.runs.once(name, path, params, on_cell=lambda at, of: on_step(name, at, of))
-            except RunFailed as error: on_done(name, error); raise
-            on_done(name, ended)
-            return ended
-        report = live(ws, size, step, say)
-        _write_pages(ws, folder/"runs", on_step)
-        return write_whole(folder/"report.html", report.output("report.html").read_bytes())
+    def ingest(self, name: str, month: int, **more: object) -> RunRecord:
+        "Bring in what is known when a month begins."
+        return self.step(name, "flights", {"month": month, "share": self.size.share, **more})
 
-def _write_pages(ws: Workspace, folder: Path, on_step) -> None:
-    "The executed notebook of every run as a page, those that are not there yet."
-    runs = [run for run in ws.runs.search() if run.executed and not (folder/f"{run.id}.html").is_file()]
-    for at, run in enumerate(runs):
-        on_step("pages of the executed notebooks", at, len(runs))
-        write_page(ws.artifacts.path(run.executed), folder/f"{run.id}.html", run.step or run.notebook)
+def _flights(ingested: RunRecord) -> str:
+    "Reference of the flights with labels."
+    return f"flights@{ingested.tags['flights']}"
 
-def summary(folder: Path, report: Path) -> "rich.console.Group":
-    "What the year came to, and what to type next."
-    from rich.console import Group
-    from rich.table import Table
-    ws = Workspace(folder)
-    run = ws.runs.search("step = report and status = succeeded", limit=1)[0]
-    table = Table(box=None, header_style="bold", pad_edge=False, title=f"\n{MODEL}: ROC AUC by month", title_justify="left")
-    for name in "month", "in production", "first version, never retrained", "production", "gain": table.add_column(name, justify="left" if name == "month" else "right")
-    for row in run.read_json("compared"):
-        if row["metric"] == "roc_auc": table.add_row(row["batch"], f"v{row['version']}", f"{row['frozen']:.3f}", f"{row['production']:.3f}", f"{row['gain']:+.3f}")
-    events = ws.models.history(MODEL)
-    said = f"{sum(event.action == 'promote' for event in events)} promoted, {sum(event.action == 'refuse' for event in events)} refused, {len(ws.runs.search())} recorded runs\n\n[bold]The report[/bold]: {report}\n"
-    next_ = "\n".join(f"  mlops-nb {words}" for words in ("runs ls", f"model history {MODEL}", f"model show {MODEL}@production", "audit verify", f"serve {MODEL}", f"run report -p model {MODEL} -o report.ipynb"))
-    return Group(table, said, f"Next, in {folder}:\n{next_}")
+def _schedule(ingested: RunRecord) -> str:
+    "Reference of the flights that are still to come."
+    return f"schedule@{ingested.tags['schedule']}"
 
 def _decided(run: RunRecord) -> str:
+    "What a promotion came to, in a line."
     decision = run.read_json("decision")
-    return f"{decision['candidate']} {'promoted to' if decision['promoted'] else 'refused for'} {decision['alias']}: {decision['reason']}"
+    outcome = "promoted to" if decision["promoted"] else "refused for"
+    return f"{decision['candidate']} {outcome} {decision['alias']}: {decision['reason']}"
+
+# %% ../../nbs/11_app/12_demo.ipynb #51ae8c07
+_BROKEN = "validate a broken copy"
+
+def _first_table(year: _Year) -> RunRecord:
+    "Ingest and validate what is known in May; the run that ingested it."
+    ingested = year.ingest("ingest 2013-01 to 2013-04", year.size.months[0], broken_copy=True)
+    year.step("validate flights", "validate", {"data": _flights(ingested)})
+    broken = {"data": f"flights-broken@{ingested.tags['broken']}", "against": _flights(ingested)}
+    try: year.step(_BROKEN, "validate", broken)
+    except RunFailed:
+        refused = year.ws.runs.search(f"step = '{_BROKEN}'", limit=1)[0]
+        for breach in refused.read_json("validation")["breaches"]: year.say(f"refused: {breach['message']}")
+    return ingested
+
+# %% ../../nbs/11_app/12_demo.ipynb #c1b23b73
+def _first_model(year: _Year, ingested: RunRecord) -> str:  # its reference
+    "Tune, train, evaluate and promote; raise `Refused` when the gates do not let the first model pass."
+    data = {**_SPLIT, "data": _flights(ingested)}
+    searched = {"study": MODEL, "n_trials": year.size.n_trials, "max_rounds": year.size.max_rounds}
+    year.step("tune", "tune", data | searched)
+    trained = year.step("train", "train", data | {"study": MODEL, "register_as": MODEL})
+    first = f"{MODEL}@{trained.tags['registered']}"
+    year.step("evaluate", "evaluate", {"model": first, "slices": ["carrier", "origin"]})
+    year.say(_decided(year.step("promote", "promote", {"model": first, "comment": "the first model"})))
+    if year.ws.models.get(f"{MODEL}@production"): return first
+    kept = f"{year.ws.root} keeps its runs; mlops-nb model history {MODEL} tells what was found"
+    raise Refused(f"{first} did not pass its gates, so there is nothing to put to work: {kept}")
+
+# %% ../../nbs/11_app/12_demo.ipynb #4307f49d
+_TOLD = 2  # breaches of a month
+
+def _live_month(year: _Year, month: int, ingested: RunRecord, first: str) -> None:
+    "Validate, score and watch a month; retrain when there is a reason to."
+    from mlops_nb.monitoring.triggers import due, retrain_for
+    label, schedule = f"2013-{month:02}", _schedule(ingested)
+    year.step(f"{label} validate", "validate", {"data": schedule, "against": "schedule@1", "on_breach": "warn"})
+    scored = {"model": f"{MODEL}@production", "data": schedule, "label": label, "also": [first]}
+    year.step(f"{label} score", "score", scored)
+    watched = {"model": MODEL, "label": label, "labels": _flights(ingested), "key": _KEY}
+    checked = year.step(f"{label} monitor", "monitor", watched)
+    monitor = year.ws.monitors[MODEL]
+    if not due(monitor): return
+    check = next(check for check in monitor.checks() if check.id == checked.tags["check"])
+    worst = "; ".join(breach.message for breach in check.breaches[:_TOLD])
+    more = f"; and {len(check.breaches) - _TOLD} more" if len(check.breaches) > _TOLD else ""
+    year.say(f"{label}: {worst}{more}")
+    def execute(name: str, notebook: Path, params: Mapping[str, object]) -> RunRecord:
+        return year.step(name, str(notebook), params)
+    year.say(_decided(retrain_for(monitor, check, execute=execute)))
+
+def _live(year: _Year) -> RunRecord:  # of the report
+    "The lifecycle, from the first table to the report."
+    months = year.size.months
+    ingested = _first_table(year)
+    first = _first_model(year, ingested)
+    for month in months:
+        if month != months[0]: ingested = year.ingest(f"2013-{month:02} ingest", month)
+        _live_month(year, month, ingested, first)
+    last = year.ingest("ingest 2013-12 with labels", months[-1] + 1)
+    return year.step("report", "report", {"model": MODEL, "frozen": first, "labels": _flights(last), "key": _KEY})
+
+# %% ../../nbs/11_app/12_demo.ipynb #d9b0e498
+class Listener(Protocol):
+    "Is told how far the demo is."
+
+    def on_cell(self, step: str, cell: int, cells: int) -> None:
+        "A step begins to execute a cell, counted from 0."
+
+    def on_end(self, step: str, ended: Ended) -> None:
+        "A step has ended."
+
+    def say(self, line: str) -> None:
+        "Something worth telling came about."
+
+class _Silent:
+    "A `Listener` that tells nobody."
+    def on_cell(self, step: str, cell: int, cells: int) -> None: pass
+    def on_end(self, step: str, ended: Ended) -> None: pass
+    def say(self, line: str) -> None: pass
+
+_SILENT = _Silent()
+
+def _take_step(
+    ws: Workspace, name: str, notebook: str, params: Mapping[str, object], *, listener: Listener,
+) -> RunRecord:
+    path = notebook if notebook.endswith(".ipynb") else workflow(notebook)
+    listener.on_cell(name, 0, 1)
+    def on_cell(cell: int, cells: int) -> None: listener.on_cell(name, cell, cells)
+    try: ended = ws.runs.once(name, path, params, on_cell=on_cell)
+    except RunFailed as failure:
+        listener.on_end(name, failure)
+        raise
+    listener.on_end(name, ended)
+    return ended
+
+# %% ../../nbs/11_app/12_demo.ipynb #349856a1
+def demo(
+    folder: str | Path,
+    *,
+    quick: bool = False,
+    listener: Listener = _SILENT,
+) -> Path:  # of the report
+    "Run the demo in a folder, or go on with the one that is there; raise `Busy` or `BadParameter`."
+    ws, size = Workspace(folder), QUICK if quick else FULL
+    def step(name: str, notebook: str, params: Mapping[str, object]) -> RunRecord:
+        return _take_step(ws, name, notebook, params, listener=listener)
+    with only_one(ws.home.folder):
+        _agree_on_size(ws.home.folder, size)
+        report = _live(_Year(ws=ws, size=size, step=step, say=listener.say))
+        _write_pages(ws, Path(folder) / "runs", listener)
+        return write_whole(Path(folder) / "report.html", report.output("report.html").read_bytes())
+
+def _write_pages(ws: Workspace, folder: Path, listener: Listener) -> None:
+    "The executed notebook of every run as a page, those that are not there yet."
+    runs = [run for run in ws.runs.search() if run.executed and not (folder / f"{run.id}.html").is_file()]
+    for position, run in enumerate(runs):
+        listener.on_cell("pages of the executed notebooks", position, len(runs))
+        if run.executed: write_page(ws.artifacts.path(run.executed), folder / f"{run.id}.html", run.name)

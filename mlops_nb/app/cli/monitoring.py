@@ -5,7 +5,6 @@
 # %% ../../../nbs/11_app/cli/14_monitoring.ipynb #32b45075
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated
 

@@ -41,8 +41,7 @@ def show_or_set_policy(
     if file and not file.is_file():
         advice = f"write one, e.g. mlops-nb model policy {name} {alias} > policy.toml"
         raise NotFound(f"{file} is not a file: {advice}")
-    if file: held = models.set_policy(name, file.read_text(), alias, comment=comment)
-    else: held = models.policy(name, alias)
+    held = models.set_policy(name, file.read_text(), alias, comment=comment) if file else models.policy(name, alias)
     origin = "what holds when nobody said anything"
     if held.version: origin = f"version {held.version}, by {held.author}, {short_time(held.created)}"
     print(f"# {name}@{alias}, {origin}")
