@@ -61,6 +61,7 @@ class MovingSteps:
     def __iter__(self) -> Iterator[StepRun]: return iter(list(self._by_name.values()))
 
     def move(self, name: str, changes: StepChanges) -> None:
+        "Change a step, write its row, and tell of it."
         shown = {key: value for key, value in changes.items() if key not in ("fingerprint", "parts")}
         step = replace(self._by_name[name], **shown)
         self._by_name[name] = step = replace(step, duration_s=seconds_between(step.started, step.ended))

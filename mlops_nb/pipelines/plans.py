@@ -24,10 +24,10 @@ from ..runs.parameter_values import check, recorded
 from ..runs.records import RunRecord, RunRecords
 
 # %% auto #0
-__all__ = ['Node', 'PlannedStep', 'Plan', 'make_plan', 'as_planned', 'ReadyStep', 'resolve']
+__all__ = ['RecordedStep', 'PlannedStep', 'Plan', 'make_plan', 'as_planned', 'ReadyStep', 'resolve']
 
 # %% ../../nbs/04_pipelines/08_plans.ipynb #a27c97d2
-class Node(TypedDict):
+class RecordedStep(TypedDict):
     "A step as it is recorded in an execution's graph."
     name: str
     notebook: str
@@ -40,7 +40,7 @@ class PlannedStep:
     step: Step
     path: Path
 
-def _as_node(planned: PlannedStep) -> Node:
+def _as_recorded(planned: PlannedStep) -> RecordedStep:
     "Check a step as far as its parameters are known."
     step = planned.step
     later = {name: value for name, value in step.params.items() if any(promised(value))}
@@ -50,7 +50,7 @@ def _as_node(planned: PlannedStep) -> Node:
         params = recorded(notebook, check(notebook, given, later=later))
     except MLOpsError as error: raise type(error)(f"step {step.name}: {error}") from None
     for name, value in later.items(): params[name] = fill(value, _as_json)
-    return Node(name=step.name, notebook=step.notebook, needs=[need.name for need in step.needs], params=params)
+    return RecordedStep(name=step.name, notebook=step.notebook, needs=[need.name for need in step.needs], params=params)
 
 def _as_json(output: Output) -> dict[str, str]: return {"step": output.step.name, "output": output.name}
 
@@ -60,7 +60,7 @@ class Plan:
     "A pipeline that was checked and can be executed."
     name: str
     params: dict[str, object]      # of the pipeline, as they are recorded
-    graph: list[Node]              # in the order of declaration
+    graph: list[RecordedStep]      # in the order of declaration
     steps: dict[str, PlannedStep]  # by name
 
     def step_runs(self) -> tuple[StepRun, ...]:
@@ -78,7 +78,7 @@ def make_plan(
     declared = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
     given = declared.check(params)
     steps = {step.name: PlannedStep(step=step, path=find(step.notebook)) for step in declared.steps(given)}
-    graph = [_as_node(planned) for planned in steps.values()]
+    graph = [_as_recorded(planned) for planned in steps.values()]
     try: canonical_json(graph)
     except (TypeError, ValueError) as error:
         allowed = "a number, text, true or false, a list or a dictionary"
