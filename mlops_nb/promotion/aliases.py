@@ -31,21 +31,22 @@ def lock_alias(
 
 def move_alias(
     connection: Connection,  # of `Audit.writing`, in which the event is written too
-    version: ModelVersion,
+    name: str,               # of the model
     alias: str,
     *,
-    expected: int | None,    # the version that the alias points to; None when it is not there yet
+    to: int,                 # the number of a version
+    expected: int | None,    # the one that the alias points to; None when it is not there yet
 ) -> None:
     "Point an alias to a version; raise `Refused` when it is no longer what it was, or the version is gone."
-    name, aliases, versions = version.name, db.aliases, db.model_versions.c
+    aliases, versions = db.aliases, db.model_versions.c
     lock(connection, f"models/{name}")  # with who deletes
     present = connection.execute(sa.select(aliases.c.version).filter_by(name=name, alias=alias)).scalar()
     if present != expected:
         how = "look at it, then promote again if it still should be"
         raise Refused(f"{name}@{alias} was moved to version {present} by somebody else meanwhile: {how}")
-    deleted = sa.select(versions.deleted).filter_by(name=name, version=version.version)
-    if connection.execute(deleted).scalar(): raise Refused(f"{version.ref} was deleted meanwhile")
-    values = {"version": version.version, "moved": iso(now())}
+    deleted = sa.select(versions.deleted).filter_by(name=name, version=to)
+    if connection.execute(deleted).scalar(): raise Refused(f"{name}@{to} was deleted meanwhile")
+    values = {"version": to, "moved": iso(now())}
     if expected is None: connection.execute(sa.insert(aliases), dict(name=name, alias=alias, **values))
     else: connection.execute(sa.update(aliases).filter_by(name=name, alias=alias).values(**values))
 
@@ -66,8 +67,8 @@ def rollback(
         if len(versions) < 2:
             why = f"{name}@{alias} never pointed to another version than {current.version}"
             raise NotFound(f"{why}: there is nothing to roll back to")
-        before = models[f"{name}@{versions[-2]}"]
-        move_alias(connection, before, alias, expected=current.version)
-        detail = {"alias": alias, "from": current.version, "to": before.version, "comment": comment}
-        audit.append(connection, "rollback", before.ref, **detail)
-    return models[before.ref]
+        before = versions[-2]
+        move_alias(connection, name, alias, to=before, expected=current.version)
+        detail = {"alias": alias, "from": current.version, "to": before, "comment": comment}
+        audit.append(connection, "rollback", f"{name}@{before}", **detail)
+    return models[f"{name}@{before}"]

@@ -65,7 +65,7 @@ def _record(
     with audit.writing() as connection:
         lock_alias(connection, candidate.name, alias)
         if action == "promote": _check_unchanged(home, connection, candidate, decision)
-        if action != "refuse": move_alias(connection, candidate, alias, expected=expected)
+        if action != "refuse": move_alias(connection, candidate.name, alias, to=candidate.version, expected=expected)
         audit.append(connection, action, candidate.ref, **detail)
 
 # %% ../../nbs/07_promotion/12_promotion.ipynb #dbcdec4b
