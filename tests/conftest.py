@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlops_nb.app.workspace import Workspace
-from support import command
+from support import ByHand, Printed, command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -69,6 +69,19 @@ def cli_json(cli: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[.
         done = cli(*words, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+    return run
+
+
+@pytest.fixture
+def by_hand(ws: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> ByHand:
+    "Run `mlops-nb` in the project folder and in this process: one of its own takes seconds to start."
+    from mlops_nb.app.cli.main import main
+    monkeypatch.chdir(ws.root)
+    def run(*words: str) -> Printed:
+        monkeypatch.setattr(sys, "argv", ["mlops-nb", *words])
+        with pytest.raises(SystemExit) as ended: main()
+        printed = capfd.readouterr()
+        return Printed(code=int(ended.value.code or 0), out=printed.out, err=printed.err)
     return run
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,17 +16,6 @@ WritePipeline: TypeAlias = Callable[..., str]
 RanAgain: TypeAlias = Callable[..., tuple[bool, str | None]]
 Cli: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 CliJson: TypeAlias = Callable[..., Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Printed:
-    "How a command ended, and what it printed."
-    code: int
-    out: str
-    err: str
-
-
-ByHand: TypeAlias = Callable[..., Printed]
 
 
 @pipeline

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import nbformat
 
@@ -21,6 +22,17 @@ T = TypeVar("T")
 def command(*words: str) -> list[str]:
     "`mlops-nb WORDS` by this Python, whatever is on the path."
     return [sys.executable, "-c", "from mlops_nb.app.cli.main import main; main()", *words]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    "How a command ended, and what it printed."
+    code: int
+    out: str
+    err: str
+
+
+ByHand: TypeAlias = Callable[..., Printed]  # the fixture `by_hand`
 
 
 def start(*words: str, **options: Any) -> subprocess.Popen[Any]:

@@ -98,7 +98,7 @@ def _meant(monitor: Monitor, batches: Sequence[Batch], label: str) -> Batch:
     meant = [batch for batch in batches if label in ("", batch.label)]
     if meant: return meant[-1]
     labels = [batch.label for batch in batches]
-    how = "score one first: mlops-nb score, or score.ipynb"
+    how = f"score one first: mlops-nb run score -p model {monitor.ref}"
     raise NotFound(f"{monitor.ref} has scored no batch {label!r}; {there_are(labels, how)}")
 
 # %% ../../nbs/09_monitoring/04_monitors.ipynb #757934b4

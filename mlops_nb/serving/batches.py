@@ -21,6 +21,7 @@ from ..base.core import iso, new_id, now
 from ..base.display import Listing, Shown, short_time
 from ..base.project import Home
 from ..base.references import parse_reference
+from ..base.store import lock
 from ..data.datasets import Datasets
 from ..data.profiles import Profile, profile
 from .scorer import Scorer, join_predictions
@@ -91,9 +92,13 @@ def _profiles(model: Model, features: pd.DataFrame, predictions: pd.DataFrame) -
         "predictions": profile(predicted, model.predictions_profile.kinds).asdict()}
 
 def _keep(home: Home, key: Mapping[str, object], **columns: object) -> Batch:
+    "The batch of this key, which another job may have kept meanwhile."
     row = {**key, **columns, "id": new_id(), "created": iso(now())}
-    with home.store.write() as connection: connection.execute(sa.insert(db.batches), row)
-    return _select(home, id=row["id"])[0]
+    with home.store.write() as connection:
+        lock(connection, f"{db.batches.name}/{key['name']}")
+        known = connection.execute(sa.select(db.batches.c.id).filter_by(**key)).scalar()
+        if known is None: connection.execute(sa.insert(db.batches), row)
+    return _select(home, **key)[0]
 
 def _score(home: Home, reference: str, data: str, *, label: str, run: Run | None) -> Batch:
     scorer = Scorer(home, reference, run=run)

@@ -27,7 +27,7 @@ def _distributions_figure() -> FigureWidget:
     sides = zip(("reference", "now"), COLOURS, strict=True)
     traces = [go.Bar(name=name, marker_color=colour, opacity=0.6) for name, colour in sides]
     return go.FigureWidget(traces).update_layout(
-        template="plotly_white", height=320, autosize=True, barmode="overlay",
+        template="plotly_white", width=600, height=320, barmode="overlay",
         margin={"l": 50, "r": 20, "t": 60, "b": 60},
         legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
         yaxis_title="share of rows", yaxis_tickformat=".0%", xaxis_type="category")
@@ -53,11 +53,11 @@ class ComparisonPanel(Panel):
         rows = min(max(len(columns), 4), 16)
         self.column = w.Select(options=[_option(column) for column in columns], rows=rows, layout={"width": "300px"})
         self.figure, self.statistics = _distributions_figure(), w.HTML()
-        chosen = w.VBox([self.figure, self.statistics], layout={"flex": "1 1 0", "min_width": "0"})
+        chosen = w.VBox([self.figure, self.statistics])
         super().__init__(
             f"{len(comparison.drifted)} of {len(columns)} columns drifted",
             below=f"{comparison.rows_current:,} rows compared with {comparison.rows_reference:,}",
-            views=[w.HBox([self.column, chosen])])
+            views=[w.HBox([self.column, chosen], layout={"flex_flow": "row wrap"})])
         self.column.observe(lambda _: self.refresh(), "value")
         self.refresh()
 

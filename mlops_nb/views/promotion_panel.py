@@ -42,7 +42,8 @@ class PromotionControls(w.VBox):
             value=alias, options=["production", "staging", "challenger"], description="alias", ensure_option=False,
             continuous_update=False)
         self.comment = w.Text(
-            description="comment", placeholder="why, for the audit trail", layout={"width": "50%"})
+            description="comment", placeholder="why, for the audit trail", continuous_update=False,
+            layout={"width": "50%"})
         self.holder = w.HTML()  # who has the alias
         self.ask = w.Button(description="Ask the gates", icon="question")
         self.approve = w.Button(description="Approve", icon="thumbs-up")

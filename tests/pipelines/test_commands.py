@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from mlops_nb.app.workspace import Workspace
-from pipelines_support import RUN, ByHand, CliJson, WriteNotebook, WritePipeline
+from pipelines_support import RUN, CliJson, WriteNotebook, WritePipeline
+from support import ByHand
 
 DECLARED = """@pipeline
 def flow(): step("b", x=step("a")["x"], name="<b>")
@@ -22,18 +23,18 @@ def test_failed_execution_is_told_shown_and_drawn(
 ) -> None:
     write_notebook("a.ipynb", f"{RUN}; run.tag(x=1)")
     write_notebook("b.ipynb", "1 / 0", parameters="x: str = ''")
-    ended = by_hand("run", f"{write_pipeline(DECLARED)}:flow")
+    ended = by_hand("pipeline", "run", f"{write_pipeline(DECLARED)}:flow")
     failure = "mlops-nb: pipeline flow: step <b>: b.ipynb failed in cell 2: ZeroDivisionError"
     assert ended.code == 1 and ended.err.splitlines()[-1].startswith(failure)
     assert "a: succeeded in" in ended.err and "Traceback" not in ended.err
-    shown = by_hand("show", "flow").out
+    shown = by_hand("pipeline", "show", "flow").out
     assert "failed" in shown and "ZeroDivisionError" in shown and "[" not in shown.replace("[]", "")
-    assert "<b>  failed" in by_hand("graph", "flow").out
-    for name in "g.svg", "g.html": assert by_hand("graph", "flow", "-o", name).code == 0
+    assert "<b>  failed" in by_hand("pipeline", "graph", "flow").out
+    for name in "g.svg", "g.html": assert by_hand("pipeline", "graph", "flow", "-o", name).code == 0
     root = ElementTree.parse(tmp_path / "g.svg").getroot()
     assert root.get("role") == "img" and "<b> failed, after a" in root.get("aria-label", "")
     assert "<b>&lt;" not in (tmp_path / "g.html").read_text()
-    listed = json.loads(by_hand("ls", "--json").out)
+    listed = json.loads(by_hand("pipeline", "ls", "--json").out)
     assert [(execution["name"], execution["status"]) for execution in listed] == [("flow", "failed")]
 
 
@@ -41,7 +42,7 @@ def test_pipeline_that_was_not_run_yet_is_drawn_as_it_waits(
     by_hand: ByHand, write_notebook: WriteNotebook, write_pipeline: WritePipeline,
 ) -> None:
     for name in "ab": write_notebook(f"{name}.ipynb", "print(1)", parameters="x: str = ''")
-    drawn = by_hand("graph", f"{write_pipeline(DECLARED)}:flow")
+    drawn = by_hand("pipeline", "graph", f"{write_pipeline(DECLARED)}:flow")
     assert drawn.code == 0 and "waiting" in drawn.out
 
 
@@ -63,7 +64,7 @@ def test_secret_reaches_the_step_and_no_record(
     write_notebook("a.ipynb", f"{RUN}; run.tag(length=len(token))", parameters=declared)
     flow = write_pipeline("from mlops_nb import Secret\n@pipeline\ndef flow(token: Secret): step('a', token=token)")
     monkeypatch.setenv("SHOP_TOKEN", "hunter2" * 3)
-    ended = by_hand("run", flow, "-p", "token", "env:SHOP_TOKEN")
+    ended = by_hand("pipeline", "run", flow, "-p", "token", "env:SHOP_TOKEN")
     assert ended.code == 0, ended.err
     assert ws.pipelines["flow"].params == {"token": "(secret)"}
     (run,) = ws.runs.list()
@@ -98,7 +99,7 @@ def flow(
 def second(): step("a", name="x"), step("a", name="x")
 """)
     write_pipeline("def (", "broken.py")
-    refused = by_hand(*words)
+    refused = by_hand("pipeline", *words)
     assert (refused.code, refused.out) == (2, ""), refused
     assert len(refused.err.strip().splitlines()) == 1 and says in refused.err
     assert ws.runs.search() == []

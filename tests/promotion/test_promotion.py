@@ -1,250 +1,175 @@
-"Moving an alias: one winner, nothing half done, everything on the trail."
-import signal
+"Moving an alias: by its policy or past it, never over somebody else's move, and back."
+from __future__ import annotations
+
 import subprocess
-import sys
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from datetime import datetime, timedelta
-from importlib.metadata import version
-from multiprocessing import get_context
+from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer
 
-from support import wait_for
-from mlops_nb.registry.audit import MOVES
-from mlops_nb.base.core import now
-from mlops_nb.base.errors import BadParameter, NotFound, Refused
-from mlops_nb.features.transforms import identity
-from mlops_nb.base.project import Home
-from mlops_nb.promotion.policies import Policy
-from mlops_nb.registry.model_versions import Models
-from mlops_nb.promotion.decisions import RefusedByGates
-from mlops_nb.runs.run import begin_run
-from mlops_nb.base.store import Store
-from mlops_nb.models.packages import pack
-from mlops_nb.models.training import fit
-from mlops_nb.models.training_data import prepare
 from mlops_nb.app.workflow_notebooks import workflow
-from mlops_nb.app.workspace import Workspace
+from mlops_nb.base.errors import NotFound, Refused
+from mlops_nb.base.project import Home
+from mlops_nb.promotion import promotion
+from mlops_nb.promotion.alias_history import alias_event_at, history
+from mlops_nb.promotion.aliases import rollback
+from mlops_nb.promotion.approvals import reject
+from mlops_nb.promotion.decisions import Decision, RefusedByGates, decide
+from mlops_nb.promotion.policies import Policies, Policy
+from mlops_nb.promotion.promotion import promote
+from mlops_nb.registry.audit import Audit
+from mlops_nb.registry.model_versions import Models, ModelVersion
+from mlops_nb.registry.registration import register
+from mlops_nb.runs.execution import Execution
+from mlops_nb.runs.runs import Runs
+from promotion_support import register_small
 
 
-def register(ws: Home, rounds: int, columns: int = 5):
-    "A small model's next version."
-    table = load_breast_cancer(as_frame=True).frame.iloc[:, [*range(columns), -1]]
-    run = begin_run(ws.home, "here")
-    run.save("model", pack(fit(prepare(table, "target", identity, held_out=np.arange(len(table)) % 4 == 0), rounds=rounds, num_threads=1), ws.artifacts))
-    run.end()
-    return Models(ws.home).register("m", run)
+def test_refusal_is_on_the_trail_and_moves_nothing(home: Home) -> None:
+    promote(home, register_small(home, 2).ref, to="staging")
+    with pytest.raises(RefusedByGates, match=r"signature_holds failed: mean compactness: number \(sent: nothing\)"):
+        promote(home, register_small(home, 2, columns=6).ref, to="staging")
+    assert Models(home)["m@staging"].version == 1
+    assert [event.action for event in history(home, "m")] == ["promote", "refuse"]
 
 
-def test_candidate_that_asks_callers_for_more_is_refused_and_the_refusal_is_on_the_trail(ws):
-    ws.models.promote(register(ws, 5).ref, "staging")
-    with pytest.raises(RefusedByGates, match="worst|mean|signature_holds"): ws.models.promote(register(ws, 5, columns=6).ref, "staging")
-    assert ws.models["m@staging"].version == 1
-    assert [event.action for event in ws.models.history("m")] == ["promote", "refuse"]
+def test_candidate_takes_the_path_that_the_policy_names(home: Home) -> None:
+    candidate = register_small(home, 2)
+    Policies(home).set("m", Policy(comes_from="staging"))
+    with pytest.raises(RefusedByGates, match="m@1 is not staging: promote it to staging first"):
+        promote(home, candidate.ref)
+    promote(home, candidate.ref, to="staging")
+    assert promote(home, candidate.ref).promoted
 
 
-def test_alias_moved_by_somebody_else_meanwhile_is_not_overwritten(ws, monkeypatch):
-    "Compare and set: the gates took their time, and another promotion came first."
-    first, second, third = (register(ws, rounds) for rounds in (5, 6, 7))
-    ws.models.promote(first.ref, "staging")
-    decide = type(ws.models).decide
-    def slow(self, *asked, **how):
-        decision = decide(self, *asked, **how)
+def test_holder_of_the_alias_is_not_promoted_again(home: Home) -> None:
+    candidate = register_small(home, 2)
+    for reason in "its one gate passed", "it is staging already":
+        assert promote(home, candidate.ref, to="staging").reason == reason
+    assert len(history(home, "m")) == 1
+
+
+def _meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    "Let something happen between the gates' answer and the move."
+    def slow(home: Home, candidate: ModelVersion, alias: str, *, expensive: bool = True) -> Decision:
+        decision = decide(home, candidate, alias, expensive=expensive)
         monkeypatch.undo()
-        Workspace(ws.root).models.promote(third.ref, "staging")
+        happens()
         return decision
-    monkeypatch.setattr(type(ws.models), "decide", slow)
-    with pytest.raises(Refused, match="moved to version 3"): ws.models.promote(second.ref, "staging")
-    assert ws.models["m@staging"].version == 3
-    assert ws.models.audit.verify() == 5
+    monkeypatch.setattr(promotion, "decide", slow)
 
 
-def _move_about(job: tuple[str, str, int, int]) -> None:
-    url, root, seed, times = job
-    models, random = Models(_home(url, root)), np.random.default_rng(seed)
-    while times:
-        try: times -= "already" not in models.promote(f"m@{random.integers(1, 4)}", "staging").reason if random.random() < 0.7 else bool(models.rollback("m", "staging"))
-        except (Refused, NotFound): continue  # somebody else was first, or there is nothing to go back to
+def test_alias_that_somebody_moved_meanwhile_is_not_overwritten(
+    home: Home, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second, third = (register_small(home, rounds) for rounds in (2, 3, 4))
+    promote(home, first.ref, to="staging")
+    _meanwhile(monkeypatch, lambda: promote(Home(home.root), third.ref, to="staging"))
+    with pytest.raises(Refused, match="m@staging was moved to version 3 by somebody else meanwhile"):
+        promote(home, second.ref, to="staging")
+    assert Models(home)["m@staging"].version == 3
+    assert Audit(home).verify() == 5
 
 
-def _home(url: str, root: str) -> Home:
-    home = Home(root)
-    home.__dict__["store"] = Store(url)
+def test_policy_that_was_changed_meanwhile_decides_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    candidate = register_small(home, 2)
+    Policies(home).set("m", Policy())
+    _meanwhile(monkeypatch, lambda: Policies(home).set("m", Policy(approvals=1)))
+    with pytest.raises(Refused, match="the policy of m@production was changed while the gates were asked"):
+        promote(home, candidate.ref)
+    assert Models(home).get("m@production") is None
+
+
+def test_rejection_that_came_meanwhile_is_heard(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    candidate = register_small(home, 2)
+    Policies(home).set("m", Policy())
+    _meanwhile(monkeypatch, lambda: reject(home, candidate.ref, comment="wait"))
+    with pytest.raises(Refused, match="m@1 was rejected for production while the gates were asked"):
+        promote(home, candidate.ref)
+
+
+def test_version_that_was_deleted_meanwhile_gets_no_alias(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlops_nb.registry.registration import delete
+    candidate = register_small(home, 2)
+    Policies(home).set("m", Policy())
+    _meanwhile(monkeypatch, lambda: delete(home, candidate.ref))
+    with pytest.raises(Refused, match="m@1 was deleted meanwhile"): promote(home, candidate.ref)
+
+
+@pytest.fixture
+def strict(home: Home) -> Home:
+    "Two versions, and a policy that neither meets."
+    for rounds in 2, 3: register_small(home, rounds)
+    Policies(home).set("m", Policy(gates={"absolute_floor": {"roc_auc": 0.9}}, approvals=1))
     return home
 
 
-def test_eight_processes_at_one_alias_leave_a_history_without_gaps(url, tmp_path):
-    home = _home(url, str(tmp_path))
-    models = Models(home)
-    for rounds in 5, 6, 7: register(home, rounds)
-    models.set_policy("m", Policy(), "staging")  # nothing but the moves themselves
-    models.promote("m@1", "staging")
-    with ProcessPoolExecutor(8, mp_context=get_context("spawn")) as pool: list(pool.map(_move_about, [(url, str(tmp_path), seed, 63) for seed in range(8)]))
-    moves = [event.detail for event in models.history("m", "staging") if event.action in MOVES]
-    assert [move["from"] for move in moves[1:]] == [move["to"] for move in moves[:-1]]
-    assert models["m@staging"].version == moves[-1]["to"] and len(moves) == 8 * 63 + 1
-    models.audit.verify()
+def test_override_without_a_reason_is_none(strict: Home) -> None:
+    with pytest.raises(RefusedByGates, match="0 of 1 approvals"): promote(strict, "m@1", override="  ")
 
 
-def test_killed_promotion_leaves_the_old_version_or_the_new_one(ws):
-    "kill -9 at any moment of promotions and rollbacks, many times over."
-    for rounds in 5, 6: register(ws, rounds)
-    ws.models.set_policy("m", Policy(), "staging")
-    ws.models.promote("m@1", "staging")
-    code = f"""
-from mlops_nb.app.workspace import Workspace
-models = Workspace({str(ws.root)!r}).models
-print("ready", flush=True)
-while True:
-    models.promote("m@2", "staging"); models.promote("m@1", "staging")
-"""
-    random = np.random.default_rng(0)
-    for _ in range(8):
-        before = len(ws.models.audit.list())
-        mover = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        mover.stdout.readline()
-        wait_for(lambda: len(ws.models.audit.list()) > before + random.integers(1, 8), what="some promotions")
-        mover.send_signal(signal.SIGKILL)
-        mover.wait()
-        ws.models.audit.verify()
-        assert ws.models["m@staging"].version == ws.models.placed("m", "staging").detail["to"]
+def test_emergency_passes_the_gates_and_shows_for_ever(strict: Home) -> None:
+    for reference in "m@1", "m@2":
+        assert promote(strict, reference, override="prices went wild at night").promoted
+    event = alias_event_at(strict, "m", "production")
+    assert event is not None
+    outcomes = {gate["gate"]: gate["outcome"] for gate in event.detail["gates"]}
+    assert (event.action, event.detail["reason"]) == ("override", "prices went wild at night")
+    assert outcomes == {"approvals": "fail", "absolute_floor": "inconclusive"}
+    assert rollback(strict, "m").version == 1
+    assert [event.action for event in history(strict, "m")] == ["policy", "override", "override", "rollback"]
 
 
-@contextmanager
-def login(monkeypatch, name: str):
-    with monkeypatch.context() as patch:
-        patch.setenv("LOGNAME", name)
-        yield
+def test_rollback_goes_back_step_by_step_and_no_further(home: Home) -> None:
+    for rounds in 2, 3, 4: promote(home, register_small(home, rounds).ref, to="staging")
+    assert [rollback(home, "m", "staging").version for _ in range(2)] == [2, 1]
+    with pytest.raises(NotFound, match="m@staging never pointed to another version than 1"):
+        rollback(home, "m", "staging")
 
 
-def test_approvals_are_by_others_and_expire_with_the_policy(ws, monkeypatch):
-    candidate = register(ws, 5)
-    ws.models.set_policy("m", Policy(approvals=2, approvers=("ada", "grace", "root", "edsger")))
-    with login(monkeypatch, candidate.author), pytest.raises(Refused, match="somebody else has to approve"): ws.models.approve(candidate.ref)
-    with login(monkeypatch, "mallory"), pytest.raises(Refused, match="mallory has no say in m@production: by its policy ada, grace"): ws.models.approve(candidate.ref)
-    with login(monkeypatch, "ada"): ws.models.approve(candidate.ref), ws.models.approve(candidate.ref, comment="twice is once")
-    with pytest.raises(RefusedByGates, match="1 of 2 approvals, by ada"): ws.models.promote(candidate.ref)
-    with login(monkeypatch, "grace"):
-        with pytest.raises(BadParameter, match="needs a comment"): ws.models.reject(candidate.ref)
-        ws.models.reject(candidate.ref, comment="<b>no</b>")
-    with login(monkeypatch, "edsger"): ws.models.approve(candidate.ref)
-    with pytest.raises(RefusedByGates, match="grace rejected it: <b>no</b>"): ws.models.promote(candidate.ref)
-    with login(monkeypatch, "grace"): ws.models.approve(candidate.ref)
-    ws.models.set_policy("m", Policy(approvals=2, approvers=("ada", "grace", "edsger", "barbara")))
-    with pytest.raises(RefusedByGates, match="0 of 2 approvals"): ws.models.promote(candidate.ref)
-    for name in "ada", "barbara":
-        with login(monkeypatch, name): ws.models.approve(candidate.ref)
-    assert ws.models.promote(candidate.ref).promoted
-    with pytest.raises(RefusedByGates, match="0 of 2 approvals"): ws.models.promote(register(ws, 6).ref)  # another candidate
-
-
-def test_candidate_takes_the_path_that_the_policy_names(ws):
-    candidate = register(ws, 5)
-    ws.models.set_policy("m", Policy(comes_from="staging"))
-    with pytest.raises(RefusedByGates, match="m@1 is not staging: promote it to staging first"): ws.models.promote(candidate.ref)
-    ws.models.promote(candidate.ref, "staging")
-    assert ws.models.promote(candidate.ref).promoted
-
-
-def test_policy_that_changes_while_the_gates_are_asked_decides_nothing(ws, monkeypatch):
-    candidate = register(ws, 5)
-    ws.models.set_policy("m", Policy())
-    decide = type(ws.models).decide
-    def slow(self, *asked, **how):
-        decision = decide(self, *asked, **how)
-        self.set_policy("m", Policy(approvals=1))
-        return decision
-    monkeypatch.setattr(type(ws.models), "decide", slow)
-    with pytest.raises(Refused, match="policy of m@production was changed while the gates were asked"): ws.models.promote(candidate.ref)
-    assert ws.models.get("m@production") is None
-
-
-def test_emergency_passes_the_gates_and_shows_for_ever(ws):
-    first, second = register(ws, 5), register(ws, 6)
-    ws.models.set_policy("m", Policy({"absolute_floor": {"roc_auc": 0.9}}, approvals=1))
-    with pytest.raises(RefusedByGates): ws.models.promote(first.ref)
-    with pytest.raises(RefusedByGates): ws.models.promote(first.ref, override="  ")  # no reason is no override
-    assert ws.models.promote(first.ref, override="prices went wild at night").promoted
-    assert ws.models.promote(second.ref, override="and again").promoted
-    event = ws.models.placed("m", "production")
-    assert (event.action, event.detail["reason"], {gate["outcome"] for gate in event.detail["gates"]}) == ("override", "and again", {"fail", "cannot tell"})
-    assert ws.models.rollback("m").version == 1
-    assert [event.action for event in ws.models.history("m")] == ["policy", "refuse", "refuse", "override", "override", "rollback"]
-
-
-def test_scheduled_promotion_is_decided_when_it_is_due(ws, monkeypatch):
-    first, second = register(ws, 5), register(ws, 6)
-    ws.models.set_policy("m", Policy())
-    with pytest.raises(BadParameter, match="name the time zone"): ws.models.promote(first.ref, at=datetime(2050, 1, 1))
-    with pytest.raises(BadParameter, match="is past"): ws.models.promote(first.ref, at=now() - timedelta(hours=1))
-    assert not ws.models.promote(first.ref, at=now() + timedelta(hours=1)).promoted
-    ws.models.promote(second.ref, at=now() + timedelta(hours=1))
-    assert [event.subject for event in ws.models.scheduled()] == ["m@2"] and ws.models.promote_due() == []
-    moment = now() + timedelta(hours=2)
-    monkeypatch.setattr("mlops_nb.promotion.promotion.now", lambda: moment)
-    assert [decision.candidate for decision in ws.models.promote_due()] == ["m@2"]
-    assert ws.models["m@production"].version == 2 and ws.models.scheduled() == [] and ws.models.promote_due() == []
-
-
-def test_history_answers_who_put_what_there_and_on_what_evidence(ws, cli):
-    for rounds in 5, 6: ws.models.promote(register(ws, rounds).ref, "staging", f"round {rounds}")
-    first, second = [event for event in ws.models.history("m") if event.action == "promote"]
+def test_history_tells_who_put_what_there_and_on_what_evidence(
+    home: Home, cli: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    for rounds in 2, 3:
+        promote(home, register_small(home, rounds).ref, to="staging", comment=f"round {rounds}")
+    first = history(home, "m", actions=("promote",))[0]
     done = cli("model", "history", "m", "--alias", "staging", "--at", first.time)
-    assert done.returncode == 0 and f"m@1 was staging, by promote of {first.actor}" in done.stdout and "round 5" in done.stdout and "signature_holds" in done.stdout.replace(" ", "_"), done.stdout + done.stderr
-    assert "pointed to no version" in cli("model", "history", "m", "--alias", "staging", "--at", "2001-01-01T00:00+00:00").stderr
+    assert done.returncode == 0, done.stderr
+    for part in f"m@1 was staging, by promote of {first.actor}", "round 2", "signature": assert part in done.stdout
+    done = cli("model", "history", "m", "--alias", "staging", "--at", "2001-01-01T00:00+00:00")
+    assert "pointed to no version" in done.stderr
 
 
-def test_project_names_gates_of_its_own_in_toml(ws, cli):
-    (ws.root / "housegates.py").write_text("from mlops_nb.promotion.gates import gate\n@gate\ndef not_too_many(case, trees: int = 5):\n    n = case.candidate.load().predictor.num_trees()\n    return ('pass' if n <= trees else 'fail'), f'{n} trees', {}\n")
-    register(ws, 6)
-    (ws.root / "policy.toml").write_text('[gates."housegates:not_too_many"]\ntrees = 3\n')
-    assert cli("model", "policy", "m", "--file", "policy.toml").returncode == 0
-    done = cli("model", "promote", "m@1")
-    assert done.returncode == 1 and "6 trees" in done.stderr
-    (ws.root / "policy.toml").write_text('[gates.nosuch]\n')
-    assert "there is no gate 'nosuch'" in cli("model", "policy", "m", "--file", "policy.toml").stderr
-    (ws.root / "policy.toml").write_text('approvals = "two"\n')
-    assert "give a number from 0" in cli("model", "policy", "m", "--file", "policy.toml").stderr
-
-
-def test_other_packages_than_those_of_training_warn_or_refuse(ws, monkeypatch, caplog):
-    register(ws, 5)
-    rows = load_breast_cancer(as_frame=True).frame.iloc[:, :5]
-    monkeypatch.setattr("mlops_nb.registry.model_versions.installed_version", lambda name: "9.9" if name == "lightgbm" else version(name))
-    ws.score("m", rows)
-    assert "m@1 was trained with lightgbm" in caplog.text and "(here: 9.9)" in caplog.text
-    ws.models.set_policy("m", Policy(environment="refuse"))
-    with pytest.raises(Refused, match="refuses to load it elsewhere"): ws.score("m", rows)
-
-
-def test_rollback_goes_back_step_by_step_and_no_further(ws):
-    for rounds in 5, 6, 7: ws.models.promote(register(ws, rounds).ref, "staging")
-    assert [ws.models.rollback("m", "staging").version for _ in range(2)] == [2, 1]
-    with pytest.raises(NotFound, match="nothing to roll back"): ws.models.rollback("m", "staging")
-
-
-@pytest.mark.slow
-def test_whole_way_to_production_and_a_model_that_is_not_reproducible_is_stopped(ws, write_notebook):
-    "The gates on real runs of the workflow notebooks; then a training notebook that draws without a seed."
-    ws.runs.run(workflow("train"), {"register_as": "tumour"})
-    with pytest.raises(RefusedByGates, match="was not evaluated"): ws.models.promote("tumour@1")
-    ws.runs.run(workflow("evaluate"), {"model": "tumour@1"})
-    decision = ws.models.promote("tumour@1")
-    assert {finding.outcome for finding in decision.findings} == {"pass"}
-    restless = write_notebook("restless.ipynb", """
+RESTLESS = """
 from dataclasses import replace
 import numpy as np
 from mlops_nb import Workspace, current_run
-from mlops_nb.workflows.train import example_table, load_training_data
+from mlops_nb.features.transforms import identity
 from mlops_nb.models.packages import pack
 from mlops_nb.models.training import fit
+from mlops_nb.models.training_data import prepare
 run, ws = current_run(), Workspace()
-data, read = load_training_data(ws, run, 'tumours', 'benign')
-run.save('model', pack(fit(replace(data, held_out=np.random.rand(len(data.labels)) < 0.25), rounds=40, trained_on=read, num_threads=1), ws.artifacts))
-""")
-    other = ws.models.register("restless", ws.runs.run(restless))
-    ws.runs.run(workflow("evaluate"), {"model": other.ref})
-    with pytest.raises(RefusedByGates, match="reproducible failed: .*another model; nothing that was recorded is different, so the notebook draws numbers without a seed"): ws.models.promote(other.ref)
+dataset = run.use('tumours')
+rows = dataset.read()
+data = prepare(rows, 'benign', identity, held_out=np.random.rand(len(rows)) < 0.25)
+run.save('model', pack(fit(data, rounds=40, trained_on=(dataset.ref,), num_threads=1), ws.artifacts))
+"""
+
+
+@pytest.mark.slow
+def test_version_is_promoted_when_it_is_evaluated_and_reproducible(home: Home) -> None:
+    runs = Runs(Execution(home))
+    runs.run(workflow("train"), {"register_as": "tumour"})
+    with pytest.raises(RefusedByGates, match="beats_base_rate is inconclusive: tumour@1 was not evaluated yet"):
+        promote(home, "tumour@1")
+    runs.run(workflow("evaluate"), {"model": "tumour@1"})
+    assert {finding.outcome for finding in promote(home, "tumour@1").findings} == {"pass"}
+
+
+@pytest.mark.slow
+def test_training_that_draws_without_a_seed_is_stopped(two: Home, write_notebook: Callable[..., Path]) -> None:
+    runs = Runs(Execution(two))
+    version = register(two, "restless", runs.run(write_notebook("restless.ipynb", RESTLESS)))
+    runs.run(workflow("evaluate"), {"model": version.ref})
+    reason = "made another model; nothing that was recorded is different, so the notebook draws numbers without a seed"
+    with pytest.raises(RefusedByGates, match=f"reproducible failed: .*{reason}"): promote(two, version.ref)

@@ -34,6 +34,13 @@ def test_version_that_an_alias_points_to_or_pointed_to_stays(home: Home) -> None
         delete(home, first.ref)
 
 
+def test_version_that_somebody_decided_about_stays(home: Home) -> None:
+    version, audit = register_small(home, 5), Audit(home)
+    with audit.writing() as connection: audit.append(connection, "reject", version.ref, alias="production")
+    with pytest.raises(Refused, match=r"m@1 is not deleted: audit event 2 \(reject\) is about it"):
+        delete(home, version.ref)
+
+
 def test_version_that_another_was_compared_with_stays(home: Home) -> None:
     champion, candidate = (register_small(home, rounds) for rounds in (5, 6))
     add_evaluation(home, candidate, dataset="tumours@1", report={}, champion=champion)

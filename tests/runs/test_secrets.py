@@ -1,9 +1,6 @@
 "A parameter of the type Secret reaches the kernel, and the value is in no file, record or message."
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
-
 import nbformat
 import pytest
 
@@ -13,6 +10,7 @@ from mlops_nb.runs.jobs import KernelKind
 from mlops_nb.runs.parameter_values import SECRET
 from mlops_nb.runs.records import RunRecord
 from runs_support import NotebookWriter, executed_notebook
+from support import ByHand
 
 VALUE = "pa'ss\n\"wörd & <b>"
 TRACES = ("wörd".encode(), b"w\\u00f6rd", b"w%C3%B6rd", b"pa'ss", b"pa&#x27;ss")  # of any form of the value
@@ -62,22 +60,19 @@ def test_secret_of_a_sweep_reaches_every_point(ws: Workspace, write_notebook: No
 
 
 def test_secret_from_the_environment_by_hand(
-    cli: Callable[..., subprocess.CompletedProcess[str]], ws: Workspace, write_notebook: NotebookWriter,
-    monkeypatch: pytest.MonkeyPatch,
+    by_hand: ByHand, ws: Workspace, write_notebook: NotebookWriter, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_notebook("a.ipynb", *TELLING, "print('done')", parameters=DECLARED)
     monkeypatch.setenv("SHOP_TOKEN", VALUE)
-    done = cli("run", "a.ipynb", "-p", "token", "env:SHOP_TOKEN")
-    assert done.returncode == 0, done.stderr
-    assert "wörd" not in done.stdout + done.stderr and telling_files(ws) == []
+    done = by_hand("run", "a.ipynb", "-p", "token", "env:SHOP_TOKEN")
+    assert done.code == 0, done.err
+    assert "wörd" not in done.out + done.err and telling_files(ws) == []
 
 
-def test_secret_that_the_environment_does_not_have_is_named(
-    cli: Callable[..., subprocess.CompletedProcess[str]], write_notebook: NotebookWriter,
-) -> None:
+def test_secret_that_the_environment_does_not_have_is_named(by_hand: ByHand, write_notebook: NotebookWriter) -> None:
     write_notebook("a.ipynb", "print('done')", parameters=DECLARED)
-    missing = cli("run", "a.ipynb", "-p", "token", "env:NO_SUCH")
-    assert missing.returncode == 2 and "there is no variable NO_SUCH" in missing.stderr
+    missing = by_hand("run", "a.ipynb", "-p", "token", "env:NO_SUCH")
+    assert missing.code == 2 and "there is no variable NO_SUCH" in missing.err
 
 
 @pytest.mark.parametrize("word", ["text", "stream", "python", "e"])

@@ -18,7 +18,7 @@ from mlops_nb.runs.executors import Ended
 from mlops_nb.runs.records import RunRecord
 from mlops_nb.runs.sweeps import SWEEP, parallel_coordinates, values
 from runs_support import NotebookWriter, executed_cells, is_alive, processes_below
-from support import start, wait_for
+from support import ByHand, start, wait_for
 
 PARAMETERS = "rate: float = 0.1  # shrinkage\nrows: int = 5"
 LOG_RATE = "from mlops_nb import current_run\ncurrent_run().log(rate=rate)"
@@ -170,18 +170,22 @@ def test_stopped_sweep_leaves_no_process_and_true_statuses(
 
 # ---- by hand, and drawn
 
-def test_sweep_by_hand(
-    cli: Callable[..., subprocess.CompletedProcess[str]], cli_json: Callable[..., Any], write_notebook: NotebookWriter,
-) -> None:
+def test_sweep_by_hand(cli_json: Callable[..., Any], write_notebook: NotebookWriter) -> None:
     write_notebook("a.ipynb", LOG_RATE, parameters=PARAMETERS)
     runs = cli_json("sweep", "a.ipynb", "--over", "rate=log:0.01..1:3", "-p", "rows", "7", "-j", "2")
     rates = [0.01, 0.1, 1.0]
     assert [(run["params"], run["metrics"]) for run in runs] == [({"rate": x, "rows": 7}, {"rate": x}) for x in rates]
-    for words, says in [
-        (["--over", "rate=log:1..0:3"], "LOW below HIGH"), (["--over", "rate=1,2", "-p", "rate", "3"], "both varied"),
-    ]:
-        refused = cli("sweep", "a.ipynb", *words)
-        assert refused.returncode == 2 and says in refused.stderr
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--over", "rate=log:1..0:3"], "LOW below HIGH"), (["--over", "rate=1,2", "-p", "rate", "3"], "both varied"),
+])
+def test_sweep_by_hand_that_cannot_be_is_refused(
+    by_hand: ByHand, write_notebook: NotebookWriter, words: list[str], says: str,
+) -> None:
+    write_notebook("a.ipynb", LOG_RATE, parameters=PARAMETERS)
+    refused = by_hand("sweep", "a.ipynb", *words)
+    assert refused.code == 2 and says in refused.err
 
 
 @pytest.mark.parametrize("text", ["log:0..1:3", "lin:1..0:3", "lin:0..1:1", "lin:0..1", "log:a..b:3", "lin:0..1:2.5"])

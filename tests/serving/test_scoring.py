@@ -14,7 +14,7 @@ from mlops_nb.features.transforms import load_transform
 from mlops_nb.runs.run import begin_run
 from mlops_nb.serving.batches import Batches
 from mlops_nb.serving.scorer import Scorer, join_predictions, score
-from serving_support import a_line, add_version, point, train, two_classes
+from serving_support import a_line, add_version, only_x, point, train, two_classes
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +154,17 @@ def test_run_that_scores_records_the_version_and_the_rows(home: Home) -> None:
     batch = Batches(home).score("line", "rows", run=run)
     assert set(run.record.inputs) == {"line@1", "rows@1"} and batch.run_id == run.id
     assert Scorer(home, "line").version.ref == "line@1"
+
+
+def test_two_jobs_that_score_the_same_rows_at_once_get_one_batch(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_version(home, "line", train(a_line().drop(columns="row")))
+    Datasets(home).add("rows", only_x(30))
+    batches, predict, first = Batches(home), Scorer.predict, []
+
+    def predict_second(scorer: Scorer, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        monkeypatch.undo()
+        first.append(batches.score("line", "rows", label="may"))  # the other job comes in between, and is done
+        return predict(scorer, rows)
+
+    monkeypatch.setattr(Scorer, "predict", predict_second)
+    assert [batches.score("line", "rows", label="may")] == first == batches.list("line")

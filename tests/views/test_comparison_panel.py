@@ -15,7 +15,8 @@ def test_click_on_a_column_shows_its_distributions(lab: Lab) -> None:
     panel = lab.output(2)
     panel.get_by_text("of 31 columns drifted").wait_for()
     listed = panel.locator("select")
-    column = listed.locator("option").nth(3).inner_text().lstrip("●○ ").partition("   PSI")[0]
+    words = listed.locator("option").nth(3).inner_text().split()
+    column = " ".join(words[1:words.index("PSI")])
     listed.select_option(index=3)
     panel.locator(".gtitle").get_by_text(column, exact=True).wait_for()
     assert panel.locator("caption").get_by_text(column).is_visible()

@@ -27,7 +27,10 @@ def choose(lab: Lab, *, candidate: str, alias: str, comment: str = "") -> Locato
     typed.fill(alias)
     typed.press("Tab")
     panel.get_by_text(f"{alias} is").first.wait_for()
-    panel.get_by_placeholder("why, for the audit trail").fill(comment)
+    why = panel.get_by_placeholder("why, for the audit trail")
+    why.fill(comment)
+    why.press("Tab")
+    lab.page.get_by_text("(ipykernel) | Idle").first.wait_for()
     return panel
 
 
@@ -68,9 +71,9 @@ def test_version_past_the_gates_is_marked(lab: Lab) -> None:
 ])
 def test_parts_unfold_and_say_where_a_candidate_differs(lab: Lab, part: str, inside: str) -> None:
     panel = choose(lab, candidate="tumour@2", alias="production")
-    folds = panel.locator(".jupyter-widget-Collapse").filter(has_text=part).first
-    if not folds.locator(".jupyter-widget-Collapse-open").count(): panel.get_by_text(part).first.click()
-    folds.locator("td, svg text").filter(has_text=inside).first.wait_for()
+    fold = panel.locator(".jupyter-widget-Collapse").filter(has_text=part)
+    if "Collapse-open" not in (fold.get_attribute("class") or ""): fold.get_by_text(part).click()
+    fold.locator("td, svg text").filter(has_text=inside).first.wait_for()
 
 
 def test_author_cannot_approve(lab: Lab) -> None:
