@@ -27,7 +27,7 @@ _MODULES = {  # of the public names; imported when a name is first used, so that
     "inconclusive": "promotion.gates",
     "Secret": "runs.parameters",
 }
-__all__ = [  # noqa: RUF022 - in the order in which a reader meets them
+__all__ = [  # in the order in which a reader meets them
     "Workspace", "current_run", "transform", "feature_view", "pipeline", "step", "gate", "passed", "failed",
     "inconclusive", "Secret",
 ]
