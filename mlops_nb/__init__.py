@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mlops_nb.features.transforms import transform
     from mlops_nb.pipelines.declarations import pipeline
     from mlops_nb.pipelines.steps import step
-    from mlops_nb.promotion.gates import gate
+    from mlops_nb.promotion.gates import failed, gate, inconclusive, passed
     from mlops_nb.runs.parameters import Secret
     from mlops_nb.runs.run import current_run
 
@@ -22,10 +22,14 @@ _MODULES = {  # of the public names; imported when a name is first used, so that
     "pipeline": "pipelines.declarations",
     "step": "pipelines.steps",
     "gate": "promotion.gates",
+    "passed": "promotion.gates",
+    "failed": "promotion.gates",
+    "inconclusive": "promotion.gates",
     "Secret": "runs.parameters",
 }
-__all__ = [  # noqa: RUF022 - in the order in which a reader meets them
-    "Workspace", "current_run", "transform", "feature_view", "pipeline", "step", "gate", "Secret",
+__all__ = [  # in the order in which a reader meets them
+    "Workspace", "current_run", "transform", "feature_view", "pipeline", "step", "gate", "passed", "failed",
+    "inconclusive", "Secret",
 ]
 
 

@@ -2,45 +2,25 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import pytest
 
-from mlops_nb.app.cli.main import main
-from mlops_nb.app.workspace import Workspace
+from app_support import Typed
 
 ROWS = pd.DataFrame({"n": [1.0, -5.0, None, 7.0], "code": ["a", "x", "a", "b"]})
 
 
-class Printed(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Printed]
-
-
 @pytest.fixture
-def data(
-    ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> Command:
-    "Run `mlops-nb data WORDS` in the workspace's folder, where `t.csv` lies."
-    monkeypatch.chdir(tmp_path)
+def data(typed: Typed) -> Typed:
+    "Type `mlops-nb data WORDS` in the workspace's folder, where `t.csv` lies."
     ROWS.to_csv("t.csv", index=False)
-    def run(*words: str) -> Printed:
-        monkeypatch.setattr(sys, "argv", ["mlops-nb", "data", *words])
-        with pytest.raises(SystemExit) as ended: main()
-        printed = capsys.readouterr()
-        return Printed(int(ended.value.code or 0), str(printed.out), str(printed.err))
-    return run
+    return partial(typed, "data")
 
 
-def test_expectations_are_drafted_edited_kept_and_held_against_a_version(data: Command, tmp_path: Path) -> None:
+def test_expectations_are_drafted_edited_kept_and_held_against_a_version(data: Typed, tmp_path: Path) -> None:
     assert data("add", "t", "t.csv").out == "t@1: 4 rows, 2 columns\n"
     draft = data("expect", "t", "--like", "t").out
     (tmp_path / "t.yaml").write_text(draft.replace("min: -11.0", "min: 0, policy: quarantine"))
@@ -53,7 +33,7 @@ def test_expectations_are_drafted_edited_kept_and_held_against_a_version(data: C
     assert outcome.startswith("quarantined: 4 rows")
 
 
-def test_table_is_added_against_expectations(data: Command, tmp_path: Path) -> None:
+def test_table_is_added_against_expectations(data: Typed, tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text("columns:\n  n: {min: 0, policy: quarantine}\n  code: {type: string}\n")
     data("add", "t", "t.csv")
     data("expect", "t", "--file", "t.yaml")
@@ -65,12 +45,12 @@ def test_table_is_added_against_expectations(data: Command, tmp_path: Path) -> N
     assert (refused.status, refused.err) == (2, "mlops-nb: code: the column is missing\n")  # `n` has rows to put aside
 
 
-def test_names_of_persons_are_not_drafted(data: Command) -> None:
+def test_names_of_persons_are_not_drafted(data: Typed) -> None:
     data("add", "t", "t.csv", "--pii", "code")
     assert data("expect", "t", "--like", "t").out.splitlines()[-1] == "  code: {type: string, nullable: false}"
 
 
-def test_versions_are_listed_by_name_and_by_query(data: Command) -> None:
+def test_versions_are_listed_by_name_and_by_query(data: Typed) -> None:
     data("add", "t", "t.csv", "--tag", "raw")
     data("add", "t", "t.csv", "--append", "--description", "twice")
     data("add", "u", "t.csv")
@@ -84,7 +64,7 @@ def test_versions_are_listed_by_name_and_by_query(data: Command) -> None:
     assert data("ls").out.splitlines()[1].split()[:3] == ["t@2", "8", "2"]
 
 
-def test_difference_of_two_versions_is_told(data: Command) -> None:
+def test_difference_of_two_versions_is_told(data: Typed) -> None:
     data("add", "t", "t.csv")
     ROWS.assign(n=[1.0, 5.0, None, 7.0], gate="A1").to_csv("t.csv", index=False)
     data("add", "t", "t.csv")

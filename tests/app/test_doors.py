@@ -5,11 +5,18 @@ import pandas as pd
 import pytest
 
 from mlops_nb.app.datasets_door import DatasetsDoor
+from mlops_nb.app.models_door import ModelsDoor
 from mlops_nb.app.workspace import Workspace
+from mlops_nb.base.display import Listing
 from mlops_nb.base.errors import BadTable, NotFound
 from mlops_nb.data.datasets import Datasets
 from mlops_nb.data.expectations import ColumnRule, Expectations
+from mlops_nb.promotion.promotion import Promotions
+from mlops_nb.registry.model_versions import Models
 
+COLLECTIONS = (
+    "datasets", "expectations", "features", "runs", "pipelines", "studies", "models", "audit", "batches", "monitors",
+)
 FLIGHTS = pd.DataFrame({"tail": ["N1", "N2", "N3"], "distance": [1400, 762, 719]})
 
 
@@ -18,6 +25,26 @@ def _public(kind: type[object]) -> set[str]: return {name for name in dir(kind) 
 
 def test_datasets_are_offered_with_all_that_they_can_do() -> None:
     assert _public(Datasets) <= _public(DatasetsDoor)
+
+
+@pytest.mark.parametrize("kind", [Models, Promotions])
+def test_models_are_offered_with_all_that_can_be_done_with_them(kind: type[object]) -> None:
+    assert _public(kind) - {"home"} <= _public(ModelsDoor)
+
+
+def test_every_collection_of_a_workspace_speaks_the_one_grammar(ws: Workspace) -> None:
+    for name in COLLECTIONS:
+        collection = getattr(ws, name)
+        for word in "__getitem__", "get", "list", "search", "__iter__": assert hasattr(collection, word), (name, word)
+        listed, found = collection.list(), collection.search()
+        assert (type(listed), type(found), len(listed), len(found)) == (Listing, Listing, 0, 0), name
+        assert isinstance(collection._repr_html_(), str), name
+
+
+def test_workspace_shows_where_it_is_and_how_much_there_is(ws: Workspace) -> None:
+    ws.datasets.add("flights", FLIGHTS)
+    assert ws._repr_html_() == f"<b>{ws.root}</b>: 1 datasets, 0 models, 0 runs"
+    assert repr(ws) == f"Workspace({str(ws.root)!r})"
 
 
 def test_datasets_are_added_found_compared_and_split_by_reference(ws: Workspace) -> None:

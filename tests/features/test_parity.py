@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 from airports import Airports, at_hour
-from mlops_nb.promotion.gates import Case
-from mlops_nb.runs.fork_messages import ask
 from mlops_nb.promotion.data_gates import feature_parity
+from mlops_nb.promotion.gates import Case, run_gates
 from mlops_nb.registry.model_versions import ModelVersion
 from mlops_nb.runs.run import begin_run
 
@@ -65,21 +64,22 @@ def test_kind_of_a_value_counts(airports: Airports) -> None:
 def test_gate_asks_for_the_views_that_a_model_learned_from(airports: Airports, monkeypatch: pytest.MonkeyPatch) -> None:
     run = begin_run(airports.ws.home, "a.ipynb")
     candidate = cast(ModelVersion, SimpleNamespace(run_id=run.id, ref="m@1"))
-    case = Case(airports.ws.models, candidate, None, None)
-    assert feature_parity(case)[0] == "pass"
+    case = Case(home=airports.ws.home, candidate=candidate, champion=None, evaluation=None)
+    assert feature_parity(case).outcome == "pass"
     monkeypatch.setenv("MLOPS_RUN", run.id)
     airports.features.register(airports.view)
     spine = pd.DataFrame({"origin": ["JFK"], "t": [at_hour(3)]})
     airports.features.training_set(spine, ["airport"], time="t")
     monkeypatch.delenv("MLOPS_RUN")
     assert set(run.record.inputs) == {"weather@1", "airport@1"}
-    finding = ask({"feature_parity": {}}, case)[0]
-    assert finding.outcome == "cannot tell" and "features materialize airport" in finding.message
+    (finding,) = run_gates({"feature_parity": {}}, case)
+    assert finding.outcome == "inconclusive" and "features materialize airport" in finding.message
     airports.features.materialize("airport", until=NOW)
     same = "12 values of 3 keys of airport@1 are the same offline, in batch and online"
-    assert feature_parity(case)[:2] == ("pass", same)
+    finding = feature_parity(case)
+    assert (finding.outcome, finding.message) == ("pass", same)
     write_other_wind(airports)
-    assert feature_parity(case)[0] == "fail"
+    assert feature_parity(case).outcome == "fail"
 
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

@@ -5,7 +5,6 @@
 # %% ../../../nbs/11_app/cli/20_main.ipynb #550dd6f1
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -115,8 +114,8 @@ def run_command(
     try: status = app(join_pairs(words), prog_name="mlops-nb", standalone_mode=False) or 0
     except KeyboardInterrupt: status = _INTERRUPTED
     except _UsageError as error: status = _report_misuse(error)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError): raise
         status = 0
     except Exception as error: status = _report(error)
     if status == _INTERRUPTED:
