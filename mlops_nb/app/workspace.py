@@ -88,7 +88,7 @@ class Workspace:
     def execution(self) -> Execution:
         "How runs are executed here; for executors, pipelines and studies."
         from mlops_nb.runs.execution import Execution
-        return Execution(self.home, on_end=lambda id: self.mirror.add(id))
+        return Execution(self.home, on_end=self.mirror.add)
 
     @cached_property
     def mirror(self) -> Mirror:

@@ -110,8 +110,7 @@ def _read_tags(words: Sequence[str]) -> dict[str, str]:
 # %% ../../../nbs/11_app/cli/10_models.ipynb #18fe2f28
 @group.command("trust")
 def trust_model(reference: str, *, comment: Comment = "") -> None:
-    """Allow what a version's package holds to run: its transform's stored source, types that skops does not know,
-    a pickle."""
+    "Allow what a version's package holds to run: its transform's stored source, types unknown to skops, a pickle."
     print(f"{Workspace().models.trust(reference, comment).ref} is trusted")
 
 @group.command("delete")
