@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from .display import Listing, Record, Shown
 from .errors import BadParameter, NotFound
-from .queries import holds, read_conditions
+from .queries import Condition, holds, read_conditions
 from .references import Reference, parse_reference
 
 # %% auto #0
@@ -48,12 +48,15 @@ class Collection(ABC, Generic[Record]):
     ) -> Listing[Record]:
         "All records that meet every condition; raise `BadParameter` for a query that is not understood."
         conditions = read_conditions(query, self._example)
-        meeting = [one for one in self._everything() if all(holds(each, one.asdict()) for each in conditions)]
-        return Listing(ordered(meeting, order_by)[:limit])
+        records = [record for record in self._everything() if _meets(record, conditions)]
+        return Listing(ordered(records, order_by)[:limit])
 
     def __iter__(self) -> Iterator[Record]: return iter(self.list())
 
     def _repr_html_(self) -> str: return self.list()._repr_html_()
+
+def _meets(record: Shown, conditions: Iterable[Condition]) -> bool:
+    return all(holds(condition, record.asdict()) for condition in conditions)
 
 # %% ../../nbs/00_base/05_collections.ipynb #d777c210
 def ordered(
@@ -65,10 +68,10 @@ def ordered(
     descending = order_by.startswith("-")
     table, _, name = order_by.removeprefix("-").rpartition(".")
     keyed = [(_value(record, table, name), record) for record in records]
-    having = [(value, record) for value, record in keyed if value is not None]
-    try: having.sort(key=lambda pair: pair[0], reverse=descending)
+    with_value = [(value, record) for value, record in keyed if value is not None]
+    try: with_value.sort(key=lambda pair: pair[0], reverse=descending)
     except TypeError: raise BadParameter(f"order_by={order_by!r}: its values have no order") from None
-    return [record for _, record in having] + [record for value, record in keyed if value is None]
+    return [record for _, record in with_value] + [record for value, record in keyed if value is None]
 
 def _value(record: Shown, table: str, name: str) -> Any:
     fields = record.asdict()
@@ -83,10 +86,10 @@ def pick(
     things: Iterable[_Thing],
     is_meant: Callable[[_Thing], bool],
     *,
-    reference: str,         # as it was written, for the message
-    what: str,              # it is, such as `study`
-    names: Iterable[str],   # that there are
-    how: str = "",          # the first one is made
+    reference: str,        # as it was written, for the message
+    what: str,             # the kind of thing, such as `study`, for the message
+    names: Iterable[str],  # of all that there are, for the message
+    how: str = "",         # the call or command that makes the first one, for the message
 ) -> _Thing:
     "The last thing that is meant; raise `NotFound` with the names there are."
     meant = [thing for thing in things if is_meant(thing)]
@@ -94,8 +97,8 @@ def pick(
     raise NotFound(f"there is no {what} {reference!r}; {there_are(names, how)}")
 
 def there_are(
-    names: Iterable[str],
-    how: str = "",
+    names: Iterable[str],  # of all that there are
+    how: str = "",         # the call or command that makes the first one
 ) -> str:
     "The end of a message that says what could have been meant."
     listed = ", ".join(sorted(set(names)))
@@ -127,7 +130,7 @@ def pick_version(
     *,
     what: str,                           # for the message, such as `dataset`
     names: Callable[[], Iterable[str]],  # of all that there are; only asked for the message
-    how: str = "",                       # the first one is made
+    how: str = "",                       # the call or command that makes the first one, for the message
 ) -> _Version:
     "The version that is meant, the latest for a bare name; raise `NotFound` with what there is."
     wanted = parse_reference(reference) if isinstance(reference, str) else reference

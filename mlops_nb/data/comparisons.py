@@ -66,14 +66,15 @@ class ColumnComparison(Shown):
         return replace(self, new_categories=(), _bars=Bars())
 
 # %% ../../nbs/01_data/08_comparisons.ipynb #f3475af0
-def _of_values(reference: ColumnProfile, current: ColumnProfile, new: tuple[str, ...]) -> list[Statistic]:
-    "The statistics that depend on the kind."
+def _statistics_of_kind(reference: ColumnProfile, current: ColumnProfile, new: tuple[str, ...]) -> list[Statistic]:
     if not reference.count or not current.count: return []
-    if reference.kind == "categorical": return _of_categories(reference, current, new)
-    ways = wasserstein(reference.numbers, current.numbers)
-    return [kolmogorov_smirnov(reference.numbers, current.numbers), *([ways] if ways else [])]
+    if reference.kind == "categorical": return _categorical_statistics(reference, current, new)
+    statistics = [kolmogorov_smirnov(reference.numbers, current.numbers)]
+    distance = wasserstein(reference.numbers, current.numbers)
+    if distance: statistics.append(distance)
+    return statistics
 
-def _of_categories(reference: ColumnProfile, current: ColumnProfile, new: tuple[str, ...]) -> list[Statistic]:
+def _categorical_statistics(reference: ColumnProfile, current: ColumnProfile, new: tuple[str, ...]) -> list[Statistic]:
     counted = [*reference.categories, *new]
     test = chi_square(rows_by_category(reference, counted), rows_by_category(current, counted))
     statistics = [statistic("chi-square", test.value, effect=test.cramers_v, p=test.p)]
@@ -102,7 +103,7 @@ def compare_columns(
     statistics = [
         statistic("PSI", index, by_chance=critical),
         statistic("Jensen-Shannon", distance, effect=distance if index > critical else 0.0),
-        *_of_values(reference, current, new)]
+        *_statistics_of_kind(reference, current, new)]
     if reference.missing or current.missing:
         statistics.append(share_change(
             "missing", before=reference.missing, rows_before=rows_reference,
@@ -115,7 +116,7 @@ def compare_columns(
         statistics=tuple(statistics), _bars=bars(reference, current))
 
 def _of_one_kind(a: ColumnProfile, b: ColumnProfile) -> tuple[ColumnProfile, ColumnProfile]:
-    "A column without a value is of any kind."
+    "Both columns, of the same kind: one without values takes the kind of the other; raise `BadTable`."
     if a.is_hidden or b.is_hidden:
         raise BadTable(f"the values of column {a.column} are hidden: compare first, then hide them by without_values")
     if a.kind == b.kind: return a, b

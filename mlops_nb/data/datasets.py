@@ -71,18 +71,18 @@ class DatasetVersion(Version):
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         "The rows in batches, for what need not or cannot be in memory at once."
-        return self._stored.batches(_known(columns, self))
+        return self._stored.batches(_existing(columns, self))
 
     def arrow(self, columns: Sequence[str] | None = None, where: Filters | None = None) -> pa.Table:
         "The rows as an Arrow table, in their order; raise `BadTable` for a column that it does not have."
-        return self._stored.arrow(_known(columns, self), where)
+        return self._stored.arrow(_existing(columns, self), where)
 
     def read(self, columns: Sequence[str] | None = None, where: Filters | None = None) -> pd.DataFrame:
         "The rows as a DataFrame; see `arrow`."
         return self.arrow(columns, where).to_pandas()
 
     def profile(self) -> Profile:
-        "What the columns look like: taken once, when the version was added."
+        "What the columns look like: computed once, when the version was added."
         return self._stored.read_profile()
 
     def summary(self) -> dict[str, object]: return _summary(self)
@@ -90,8 +90,8 @@ class DatasetVersion(Version):
     def _repr_html_(self) -> str: return _page(self)
 
 # %% ../../nbs/01_data/15_datasets.ipynb #3539b7e9
-def _known(columns: Sequence[str] | None, version: DatasetVersion) -> Sequence[str] | None:
-    "Columns to read; raise `BadTable` for one that the version does not have."
+def _existing(columns: Sequence[str] | None, version: DatasetVersion) -> Sequence[str] | None:
+    "The columns to read, unchanged; raise `BadTable` for one that the version does not have."
     unknown = sorted(set(columns or ()) - set(version.columns))
     if unknown: raise BadTable(_lacks(version.ref, unknown, version.columns))
     return columns
@@ -116,8 +116,8 @@ def _page(version: DatasetVersion) -> str:
         "owner": version.owner, "from": ", ".join(version.parents), "tags": ", ".join(version.tags),
         "digest": version.digest[:12],
     }
-    known = " · ".join(f"<b>{name}</b> {as_html(value)}" for name, value in facts.items() if value)
-    head = f"<h4>{as_html(version.ref)}</h4><p>{as_html(version.description)}</p><p>{known}</p>"
+    lines = " · ".join(f"<b>{name}</b> {as_html(value)}" for name, value in facts.items() if value)
+    head = f"<h4>{as_html(version.ref)}</h4><p>{as_html(version.description)}</p><p>{lines}</p>"
     return head + _profile_html(version)
 
 # %% ../../nbs/01_data/15_datasets.ipynb #cdb9b754
@@ -128,12 +128,12 @@ class About(TypedDict, total=False):
     tags: Sequence[str] | None
     pii: Sequence[str] | None    # columns that tell about persons
 
-def _checked(
+def _metadata_of(
     about: About,
     columns: Iterable[str],  # that there are
     what: str,               # a name or a reference, for the message
 ) -> dict[str, Any]:
-    "What was said, as the store keeps it; raise `BadTable` or `BadParameter` for what cannot be meant."
+    "What is said about a dataset, as the store keeps it; raise `BadTable` or `BadParameter`."
     metadata: dict[str, Any] = {name: value for name, value in about.items() if value is not None}
     for name in "tags", "pii":
         value = metadata.get(name)
@@ -294,7 +294,7 @@ class Datasets(DatasetVersions):
         "Add a version, or return the one that has these rows already; raise `BadTable`."
         check_name(name, "dataset")
         rows = open_table(data)
-        metadata = _checked(about, rows.schema.names, name)
+        metadata = _metadata_of(about, rows.schema.names, name)
         written = write_rows(rows, self._home.artifacts)
         if not written.rows: raise BadTable(f"{name}: the table has no rows; nothing was added")
         return self[_register(self._home, name, rows.schema, written, parents=parents, run=run, metadata=metadata)]
@@ -309,7 +309,7 @@ class Datasets(DatasetVersions):
     ) -> DatasetVersion:
         "Add a version that has the rows of another and then these, and shares its files; raise `BadTable`."
         base = self[reference]
-        rows, metadata = _as_columns_of(base, open_table(data)), _checked(about, base.columns, base.name)
+        rows, metadata = _as_columns_of(base, open_table(data)), _metadata_of(about, base.columns, base.name)
         written = append_rows(base._stored, rows)
         if written.rows == base.rows: raise BadTable(f"{base.name}: there are no rows to append; nothing was added")
         if parents is None: parents = [base.ref]
@@ -318,4 +318,4 @@ class Datasets(DatasetVersions):
     def describe(self, reference: str, **about: Unpack[About]) -> DatasetVersion:
         "Say something else about a version; its rows stay as they are."
         version = self[reference]
-        return self[_describe(self._home, version, _checked(about, version.columns, version.ref))]
+        return self[_describe(self._home, version, _metadata_of(about, version.columns, version.ref))]

@@ -42,13 +42,14 @@ def column_sources(
     return sources
 
 def _changed(make: Callable[[Tables], pd.DataFrame], tables: Tables, features: pd.DataFrame) -> list[str]:
-    "The features that come out otherwise of other tables."
-    try: made = make(tables)
+    "The features whose values change when they are made from other tables."
+    try: remade = make(tables)
     except Exception: return list(features)  # whatever it raises, the function cannot do without the column
-    return [name for name in features if name not in made or not _same(made.loc[:, [name]], features.loc[:, [name]])]
+    columns = ((name, features.loc[:, [name]]) for name in features)
+    return [name for name, column in columns if name not in remade or not _same(remade.loc[:, [name]], column)]
 
-def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    return one.reset_index(drop=True).equals(other.reset_index(drop=True))
+def _same(left: pd.DataFrame, right: pd.DataFrame) -> bool:
+    return left.reset_index(drop=True).equals(right.reset_index(drop=True))
 
 # %% ../../nbs/02_features/08_column_lineage.ipynb #384a9449
 def view_lineage(

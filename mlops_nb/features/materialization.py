@@ -131,12 +131,12 @@ def materialize(
     values = read_values(loaded, store.find)
     rows = _latest(loaded, values.table, until_us)
     latest = _Latest.of(loaded, rows)
-    made = _online_view(loaded, version, latest, until_us)
-    if not store.online.write(made, latest.event_rows()):
-        there = f"the online store has values of {made.name} of a later moment than {iso(moment_of(until_us))[:19]}"
-        raise BadParameter(f"{there}: give a later one")
-    _record(store.home, made, sources=values.sources, profile=profile(rows[loaded.features(rows)]))
-    return _recorded(store.home, made)
+    online_view = _online_view(loaded, version, latest, until_us)
+    if not store.online.write(online_view, latest.event_rows()):
+        problem = f"has values of {online_view.name} of a later moment than {iso(moment_of(until_us))[:19]}"
+        raise BadParameter(f"the online store {problem}: give a later one")
+    _record(store.home, online_view, sources=values.sources, profile=profile(rows[loaded.features(rows)]))
+    return _recorded(store.home, online_view)
 
 def _online_view(view: FeatureView, version: FeatureViewVersion, latest: _Latest, until_us: int) -> OnlineView:
     features = latest.features.schema
@@ -148,20 +148,20 @@ def _online_view(view: FeatureView, version: FeatureViewVersion, latest: _Latest
         newest_us=max(latest.times_us, default=None))
 
 # %% ../../nbs/02_features/07_materialization.ipynb #25bec06f
-def _record(home: Home, made: OnlineView, *, sources: Mapping[str, str], profile: Profile) -> None:
+def _record(home: Home, view: OnlineView, *, sources: Mapping[str, str], profile: Profile) -> None:
     row = dict(
-        id=made.materialization, view=made.name, version=made.version, sources=sources,
-        until=iso(moment_of(made.until_us)), rows=profile.rows, profile=home.artifacts.put(_as_json(profile)),
+        id=view.materialization, view=view.name, version=view.version, sources=sources,
+        until=iso(moment_of(view.until_us)), rows=profile.rows, profile=home.artifacts.put(_as_json(profile)),
         run_id=run_at_work(), author=author(), created=iso(now()))
     with home.store.write() as connection: connection.execute(sa.insert(db.materializations), row)
 
 def _as_json(profile: Profile) -> bytes: return json.dumps(profile.asdict()).encode()
 
-def _recorded(home: Home, made: OnlineView) -> Materialization:
+def _recorded(home: Home, view: OnlineView) -> Materialization:
     "The record of what is in the online store."
-    known = [record for record in materializations(home, made.name) if record.id == made.materialization]
-    if not known: raise not_online(made.name)
-    return known[0]
+    matching = [record for record in materializations(home, view.name) if record.id == view.materialization]
+    if not matching: raise not_online(view.name)
+    return matching[0]
 
 # %% ../../nbs/02_features/07_materialization.ipynb #7f611166
 def statistics(

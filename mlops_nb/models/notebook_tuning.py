@@ -73,7 +73,7 @@ def _check_space(notebook: Path, space: _Space, fixed: Mapping[str, object]) -> 
 def _check_study(study: optuna.Study, space: _Space, direction: Direction) -> None:
     from optuna.distributions import check_distribution_compatibility
     name, advice = study.study_name, "give another name"
-    own = ", ".join(each.name.lower() for each in study.directions)
+    own = ", ".join(objective.name.lower() for objective in study.directions)
     if own != direction: raise BadParameter(f"study {name} is to {own}, not to {direction}: {advice}")
     for trial in study.get_trials(deepcopy=False):
         if trial.state.name == "COMPLETE" and _RUN not in trial.user_attrs:

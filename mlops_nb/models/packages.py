@@ -31,9 +31,9 @@ def pack(
     "Store the files that a manifest names, the source of the transform among them."
     _store_transform(model, artifacts)
     manifest: dict[str, Any] = {}
-    for each in fields(model):
-        if each.name == "encoding": manifest["encoding"] = [asdict(column) for column in model.encoding]
-        elif each.name not in _NOT_IN_MANIFEST: manifest[each.name] = getattr(model, each.name)
+    for name in (field.name for field in fields(model)):
+        if name == "encoding": manifest["encoding"] = [asdict(column) for column in model.encoding]
+        elif name not in _NOT_IN_MANIFEST: manifest[name] = getattr(model, name)
     manifest["file"] = artifacts.put(model.file)
     for name in _PROFILES: manifest[name] = artifacts.put(json.dumps(getattr(model, name).asdict()).encode())
     return json.dumps(manifest)

@@ -34,7 +34,7 @@ _OBJECTIVES: dict[Task, dict[str, object]] = {
 
 def lightgbm_params(
     data: TrainingData,
-    **chosen: object,  # what the caller wants otherwise, or more
+    **chosen: object,  # the caller's own, which override these
 ) -> dict[str, Any]:
     "LightGBM's parameters for a task."
     classes: dict[str, object] = {"num_class": len(data.classes)} if data.task == "multiclass" else {}

@@ -94,9 +94,9 @@ class Monitor:
     def _repr_html_(self) -> Markup: return Markup(self.checks()._repr_html_())
 
 # %% ../../nbs/09_monitoring/04_monitors.ipynb #a401717a
-def _meant(monitor: Monitor, batches: Sequence[Batch], label: str) -> Batch:
-    meant = [batch for batch in batches if label in ("", batch.label)]
-    if meant: return meant[-1]
+def _find_batch(monitor: Monitor, batches: Sequence[Batch], label: str) -> Batch:
+    matching = [batch for batch in batches if label in ("", batch.label)]
+    if matching: return matching[-1]
     labels = [batch.label for batch in batches]
     how = f"score one first: mlops-nb run score -p model {monitor.ref}"
     raise NotFound(f"{monitor.ref} has scored no batch {label!r}; {there_are(labels, how)}")
@@ -107,13 +107,13 @@ def _check(
     labels: DatasetVersion | None, key: Sequence[str], thresholds: Thresholds, run_id: str | None,
 ) -> Check:
     home, batches = monitor.home, monitor.batches()
-    batch = _meant(monitor, batches, label)
+    batch = _find_batch(monitor, batches, label)
     drifted = drift(batch, Models(home)[batch.model].load(), thresholds=thresholds)
     measured, worse = [], []
     if labels is not None:
-        done = {row["label"] for check in monitor.checks() for row in check.report["performance"]}
-        waiting = [each for each in batches if each.label not in done]
-        measured, worse = _measure(home, waiting, labels.read(), key=key, thresholds=thresholds)
+        known = {row["label"] for check in monitor.checks() for row in check.report["performance"]}
+        unmeasured = [scored for scored in batches if scored.label not in known]
+        measured, worse = _measure(home, unmeasured, labels.read(), key=key, thresholds=thresholds)
     report = CheckReport(
         drift=drifted.features, predictions=drifted.predictions, performance=measured, thresholds=asdict(thresholds))
     breaches = [*drifted.breaches, *worse]

@@ -73,9 +73,9 @@ def read_execution(
     latest = _listed(home, reference, limit=1)
     if latest: return latest[0]
     begins = executions.id.startswith(reference, autoescape=True)
-    meant = read_executions(home, sa.select(db.pipeline_runs).where(begins).limit(2)) if reference else []
-    if len(meant) == 1: return meant[0]
-    if meant: raise NotFound(f"{reference!r} begins the names of several executions: write more of it")
+    matching = read_executions(home, sa.select(db.pipeline_runs).where(begins).limit(2)) if reference else []
+    if len(matching) == 1: return matching[0]
+    if matching: raise NotFound(f"{reference!r} begins the names of several executions: write more of it")
     names = [row["name"] for row in home.store.rows(sa.select(executions.name).distinct())]
     how = "mlops-nb pipeline run FILE.py:FUNCTION"
     raise NotFound(f"no pipeline {reference!r} was run here; {there_are(names, how)}")
@@ -125,7 +125,7 @@ class Pipelines(Collection[PipelineRun]):
         executor: Executor | None = None,            # where they are executed; in this process when not given
         reuse: bool = True,                          # results of earlier executions, where they hold
         kernel: KernelKind = "warm",                 # or fresh
-        on_step: OnStep = lambda step: None,         # called as a step moves
+        on_step: OnStep = lambda step: None,         # called with each step that changes
         **more: object,
     ) -> PipelineRun:                                # status `succeeded`
         "Execute a pipeline or resume it; raise `RunFailed` when a step fails, `Busy` when a process is at work on it."

@@ -48,8 +48,8 @@ class RefusedByGates(Refused):
 _VERBS = {"fail": "failed", "inconclusive": "is inconclusive"}
 
 def _reason(findings: Sequence[Finding]) -> str:
-    against = [f"{one.gate} {_VERBS[one.outcome]}: {one.message}" for one in findings if one.outcome in _VERBS]
-    if against: return "; ".join(against)
+    blocking = [finding for finding in findings if finding.outcome in _VERBS]
+    if blocking: return "; ".join(f"{f.gate} {_VERBS[f.outcome]}: {f.message}" for f in blocking)
     skipped = [finding.gate for finding in findings if finding.outcome == "not run"]
     if skipped: return f"{', '.join(skipped)} was not asked"
     if not findings: return "nothing is demanded"
@@ -68,9 +68,9 @@ def approvals_finding(
     held: PolicyVersion,
 ) -> Finding | None:  # None when nobody is asked and nobody rejected
     "What people said of a candidate, beside what the policy demands."
-    policy, words, authors = held.policy, verdicts(home, candidate, held), makers(home, candidate)
-    rejections = {who: event.detail["comment"] for who, event in words.items() if event.action == "reject"}
-    approvals = sorted(who for who, event in words.items() if event.action == "approve" and who not in authors)
+    policy, latest, authors = held.policy, verdicts(home, candidate, held), makers(home, candidate)
+    rejections = {who: event.detail["comment"] for who, event in latest.items() if event.action == "reject"}
+    approvals = sorted(who for who, event in latest.items() if event.action == "approve" and who not in authors)
     figures = {"approvals": approvals, "rejections": rejections}
     if rejections:
         return failed("; ".join(f"{who} rejected it: {why}" for who, why in rejections.items()), **figures)

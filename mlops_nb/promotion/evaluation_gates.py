@@ -91,7 +91,7 @@ _DRAWN_SLICES = 20
 def _slices(
     evaluation: EvaluationRecord,
     gain: Literal["over_base_rate", "over_champion"],
-    than: str,  # what, for the message
+    than: str,  # what the gain is over, for the message
 ) -> Finding:
     "Fail when a slice is surely worse."
     gains = sorted(_slice_gains(evaluation, gain), key=lambda evidence: evidence.value or 0.0)
@@ -99,7 +99,8 @@ def _slices(
         return inconclusive(
             f"the evaluation has no slices worse or better than {than}: give evaluate.ipynb the columns to slice by")
     sizes = {row["slice"]: row["n"] for row in evaluation.report["slices"]}
-    worse = [f"{one.name} ({one.value:+.4f}, {sizes[one.name]} rows)" for one in gains if (one.high or 0) < 0]
+    worse = [
+        f"{slice.name} ({slice.value:+.4f}, {sizes[slice.name]} rows)" for slice in gains if (slice.high or 0) < 0]
     if worse: return failed(f"worse than {than} on {', '.join(worse)}", measured=gains[:_DRAWN_SLICES])
     weakest = gains[0]
     return passed(
@@ -143,7 +144,7 @@ def _bounded(evaluation: EvaluationRecord, bounds: Mapping[str, float]) -> Findi
         measured.append(Evidence(name=name, value=interval["value"], low=low, high=high, limit=bound))
         if is_beyond: beyond.append(name)
     message = f"on {evaluation.dataset}, {'; '.join(sentences)}"
-    if beyond: return failed(f"{message}: {', '.join(beyond)} with its interval is not there", measured=measured)
+    if beyond: return failed(f"{message}: {', '.join(beyond)} is out of bounds, interval included", measured=measured)
     return passed(message, measured=measured)
 
 @gate

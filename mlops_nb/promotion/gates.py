@@ -81,8 +81,10 @@ def build_case(
     champion = models.get(f"{candidate.name}@{alias}")
     if champion and champion.version == candidate.version: champion = None
     against = champion.version if champion else None
-    usable = (one for one in evaluations(home, candidate) if champion is None or one.champion == against)
-    return Case(home=home, candidate=candidate, champion=champion, evaluation=next(usable, None))
+    comparing = (
+        evaluation for evaluation in evaluations(home, candidate)
+        if champion is None or evaluation.champion == against)
+    return Case(home=home, candidate=candidate, champion=champion, evaluation=next(comparing, None))
 
 # %% ../../nbs/07_promotion/01_gates.ipynb #ed0612f4
 Gate = Callable[Concatenate[Case, ...], Finding]  # of a case, and options by keyword

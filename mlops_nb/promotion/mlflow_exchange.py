@@ -116,7 +116,7 @@ def export_mlflow(
 _OBJECTIVES: dict[str, Task] = {"binary": "binary", "multiclass": "multiclass", "multiclassova": "multiclass"}
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
+class _MLflowModel:
     "A LightGBM model, as it lies in an MLflow folder."
     folder: Path
     file: bytes
@@ -134,7 +134,7 @@ def _read_file(folder: Path, name: str | None) -> bytes:
     problem = "is not LightGBM's text format but most likely a pickle, which can run any code when it is read"
     raise Refused(f"{file.name} {problem}: log the booster itself, mlflow.lightgbm.log_model(model.booster_)")
 
-def _read_folder(folder: Path) -> _Found:
+def _read_folder(folder: Path) -> _MLflowModel:
     import lightgbm
     description = folder / "MLmodel"
     if not description.is_file(): raise NotFound(f"{folder} holds no MLmodel file: give the folder of an MLflow model")
@@ -142,7 +142,7 @@ def _read_folder(folder: Path) -> _Found:
     if not flavor: raise BadParameter(f"{folder} is no LightGBM model: its MLmodel names no flavour lightgbm")
     file = _read_file(folder, flavor.get("data"))
     objective = re.search(rb"^objective=(\w+)", file, re.MULTILINE)
-    return _Found(
+    return _MLflowModel(
         folder=folder, file=file, booster=lightgbm.Booster(model_str=file.decode()),
         task=_OBJECTIVES.get(objective[1].decode() if objective else "", "regression"),
         lightgbm_version=str(flavor.get("lgb_version", "LightGBM")))
@@ -155,40 +155,41 @@ def _read_rows(dataset: DatasetVersion, columns: Sequence[str], target: str) -> 
     if missing: raise BadParameter(f"{dataset.ref} lacks {', '.join(missing)}, which the model needs")
     return rows.dropna(subset=[target])
 
-def _classes(found: _Found, labels: pd.Series, where: str) -> tuple[Label, ...]:
-    if found.task == "regression": return ()
-    classes, expected = classes_of(labels), max(2, found.booster.num_model_per_iteration())
+def _classes(imported: _MLflowModel, labels: pd.Series, where: str) -> tuple[Label, ...]:
+    if imported.task == "regression": return ()
+    classes, expected = classes_of(labels), max(2, imported.booster.num_model_per_iteration())
     if len(classes) == expected: return classes
     raise BadParameter(f"the model tells {expected} classes apart, and {labels.name} of {where} has {len(classes)}")
 
-def _encoding(found: _Found, features: pd.DataFrame, where: str) -> tuple[ColumnEncoding, ...]:
+def _encoding(imported: _MLflowModel, features: pd.DataFrame, where: str) -> tuple[ColumnEncoding, ...]:
     "How each column becomes a number: as it is, or as the place of its value among those that the model knows."
-    levels: list[list[object]] = list(found.booster.pandas_categorical or [])
+    levels: list[list[object]] = list(imported.booster.pandas_categorical or [])
     texts = [str(name) for name, column in features.items() if signature_type(column) == "string"]
     if len(texts) != len(levels) or not all(levels):
         odd = next(iter(texts), "no column")
         how = "give the rows with the types that it was trained on"
         raise BadParameter(f"{where}: {odd} is text there, and the model learned other columns as categories: {how}")
-    known = {name: tuple(map(str, values)) for name, values in zip(texts, levels, strict=True)}
+    levels_by_name = {name: tuple(map(str, values)) for name, values in zip(texts, levels, strict=True)}
     return tuple(
-        ColumnEncoding(name=name, kind="category" if name in known else "number", levels=known.get(name, ()))
+        ColumnEncoding(
+            name=name, kind="category" if name in levels_by_name else "number", levels=levels_by_name.get(name, ()))
         for name in map(str, features))
 
 # %% ../../nbs/07_promotion/20_mlflow_exchange.ipynb #499064da
-def _model(found: _Found, dataset: DatasetVersion, target: str) -> Model:
-    columns = found.booster.feature_name()
+def _model(imported: _MLflowModel, dataset: DatasetVersion, target: str) -> Model:
+    columns = imported.booster.feature_name()
     rows = _read_rows(dataset, columns, target)
     features = cast("pd.DataFrame", rows[columns])
     labels = cast("pd.Series", rows[target])
-    classes = _classes(found, labels, dataset.ref)
+    classes = _classes(imported, labels, dataset.ref)
     codes = class_codes(labels, classes) if classes else labels.to_numpy("float64")
     model = Model(
-        task=found.task, target=target, classes=classes, signature=signature_of(features),
-        encoding=_encoding(found, features, dataset.ref), transform=identity.name,
-        transform_digest=identity.source_digest(), base_rate=base_rate(codes, found.task, len(classes)),
-        trained_on=(dataset.ref,), params={"imported": found.lightgbm_version, "num_threads": 1},
+        task=imported.task, target=target, classes=classes, signature=signature_of(features),
+        encoding=_encoding(imported, features, dataset.ref), transform=identity.name,
+        transform_digest=identity.source_digest(), base_rate=base_rate(codes, imported.task, len(classes)),
+        trained_on=(dataset.ref,), params={"imported": imported.lightgbm_version, "num_threads": 1},
         features_profile=profile(features), predictions_profile=profile(pd.DataFrame({"prediction": [0.0]})),
-        file=found.file, domain={str(name): domain_of(column) for name, column in features.items()})
+        file=imported.file, domain={str(name): domain_of(column) for name, column in features.items()})
     predictions: Any = model.frame(model.scores(features), features.index)["prediction"]
     if model.task == "multiclass": predictions = predictions.astype(str)
     return replace(model, predictions_profile=profile(cast("pd.Series", predictions).to_frame()))
@@ -203,10 +204,10 @@ def import_mlflow(
 ) -> ModelVersion:
     "Register an MLflow LightGBM model; raise `BadParameter` when rows and model do not match, `Refused` for a pickle."
     check_name(name, "model")
-    found, dataset = _read_folder(Path(folder)), Datasets(home)[data]
-    model = _model(found, dataset, target)
-    run = begin_run(home, f"import of {found.folder.name}")
+    imported, dataset = _read_folder(Path(folder)), Datasets(home)[data]
+    model = _model(imported, dataset, target)
+    run = begin_run(home, f"import of {imported.folder.name}")
     run.use(dataset)
     run.save("model", pack(model, home.artifacts))
     run.end()
-    return register(home, name, run, description=f"imported from MLflow, {found.folder.name}")
+    return register(home, name, run, description=f"imported from MLflow, {imported.folder.name}")

@@ -99,8 +99,8 @@ def _add_run_edges(graph: Graph, connection: Connection) -> None:
         graph.edges.append((f"{_KIND_OF.get(kind, kind)}:{name}@{version}", f"run:{run}"))
     made_by_a_run = {after for before, after in graph.edges if before.startswith("run:")}
     for run, kind, name, version in _rows(connection, outputs.run_id, outputs.kind, outputs.name, outputs.version):
-        made = f"{_KIND_OF.get(kind, kind)}:{name}@{version}"
-        if made not in made_by_a_run: graph.edges.append((f"run:{run}", made))
+        output = f"{_KIND_OF.get(kind, kind)}:{name}@{version}"
+        if output not in made_by_a_run: graph.edges.append((f"run:{run}", output))
 
 def _add_batches(graph: Graph, connection: Connection) -> None:
     c = db.batches.c

@@ -104,7 +104,7 @@ def _repeat_in_clean_environment(home: Home, version: ModelVersion) -> str:
         [str(python), "-c", _REPEAT, version.run_id], cwd=home.root, capture_output=True, text=True,
         env=variables | home.environment() | {"PATH": path})
     if done.returncode == 0: return done.stdout.split()[-1]
-    reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+    reason = (done.stderr.strip().splitlines() or ["it ended without a message"])[-1]
     raise RunFailed(f"{version.ref} was not reproduced in {python.parent.parent}: {reason}")
 
 # %% ../../nbs/06_registry/08_reproduction.ipynb #c03d7f07

@@ -118,7 +118,7 @@ class _KernelClient(PapermillNotebookClient):
         self.kc = self.km.client()
         self.kc.start_channels(stdin=False, hb=False)
         self.kc.allow_stdin = False
-        if await _is_welcome(self.kc, forked, limit_s=self.startup_timeout): return self.kc
+        if await _welcomed(self.kc, forked, limit_s=self.startup_timeout): return self.kc
         self.kill = True
         await self._async_cleanup_kernel()
         raise RuntimeError(f"the kernel did not become ready: {_how_it_ended(forked.poll())}")
@@ -144,7 +144,7 @@ class _KernelClient(PapermillNotebookClient):
 # %% ../../nbs/03_runs/12_engine.ipynb #0f14e2f6
 _GRACE_S = 5  # that a kernel has to end by itself
 
-async def _is_welcome(client: AsyncKernelClient, kernel: ForkedKernel, *, limit_s: float) -> bool:
+async def _welcomed(client: AsyncKernelClient, kernel: ForkedKernel, *, limit_s: float) -> bool:
     "Whether a kernel has said that it publishes to us; false when it ended, or did not say so in time."
     for _ in range(max(1, int(limit_s))):
         try: message = await ensure_async(client.iopub_channel.get_msg(timeout=1))
@@ -198,13 +198,13 @@ class EngineClient(_KernelClient):
         if self.options.before: execute_aside(self, f"{self.options.before}\n{_assigning(self.options.secrets)}")
         for position, cell in enumerate(self.nb.cells):
             if cell.cell_type != "code" or not self.options.is_to_run(position): continue
-            if not self._execute_one(position, cell): return
+            if not self._run_cell(position, cell): return
             if _PARAMETERS & set(cell.metadata.get("tags", ())): execute_aside(self, _assigning(self.options.secrets))
         if self.options.done: _count_in_order(self.nb)
         self.nb_man.save()
         if self.options.at_end: self.options.at_end(self)
 
-    def _execute_one(self, position: int, cell: NotebookNode) -> bool:  # whether it succeeded
+    def _run_cell(self, position: int, cell: NotebookNode) -> bool:  # whether it succeeded
         if self.options.on_cell: self.options.on_cell(position, len(self.nb.cells))
         self.nb_man.cell_start(cell, position)
         try: self.execute_cell(cell, position)

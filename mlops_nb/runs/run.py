@@ -89,8 +89,8 @@ def _finite(values: Mapping[str, float]) -> dict[str, float]:
     try: numbers = {name: float(value) for name, value in values.items()}
     except (TypeError, ValueError): numbers = {name: math.nan for name in values}
     if all(map(math.isfinite, numbers.values())): return numbers
-    odd = ", ".join(f"{name}={value}" for name, value in values.items() if not _is_finite(value))
-    raise BadParameter(f"{odd}: a metric is a finite number; leave out what is not defined")
+    invalid = ", ".join(f"{name}={value}" for name, value in values.items() if not _is_finite(value))
+    raise BadParameter(f"{invalid}: a metric is a finite number; leave out what is not defined")
 
 def _is_finite(value: Any) -> bool:
     try: return math.isfinite(float(value))
@@ -196,7 +196,7 @@ def begin_run(
     tags: Mapping[str, str] | None = None,
     status: OpenStatus = "running",
 ) -> Run:
-    "Record a run, and beat for it."
+    "Record a run, and start its heartbeat."
     id, moment = new_id(), iso(now())
     row = dict(
         id=id, notebook=notebook, kind=kind, status=status, step=step, source=source, author=author(),

@@ -92,7 +92,7 @@ class PromotionPanel(Panel):
         _connect(self, home, name)
         keep_fresh(self, lambda _: _state(home, name))
         for choice in self.controls.candidate, self.controls.alias:
-            choice.observe(lambda _: self._choose(), "value")
+            choice.observe(lambda _: self._show_choice(), "value")
 
     def refresh(self) -> None:
         "Read the state again."
@@ -100,9 +100,9 @@ class PromotionPanel(Panel):
         self.versions.value = versions_table(versions)
         self.controls.offer([version.ref for version in reversed(versions)])
         self.history.value = history_table(Promotions(self._home).history(self._name))
-        self._choose()
+        self._show_choice()
 
-    def _choose(self) -> None:
+    def _show_choice(self) -> None:
         self.controls.holder.value = alias_line(self._home, self._name, self.controls.alias.value)
         self.parts.forget()
 
@@ -118,8 +118,8 @@ def _connect(panel: PromotionPanel, home: Home, name: str) -> None:
         version = promotions.rollback(name, controls.alias.value, comment=controls.comment.value)
         return Message(text=f"{version.ref} is {controls.alias.value} again")
     panel.when_clicked(controls.ask, lambda: _ask(panel, promotions))
-    panel.when_clicked(controls.approve, lambda: _give(controls, promotions.approve, "approved"))
-    panel.when_clicked(controls.reject, lambda: _give(controls, promotions.reject, "rejected"))
+    panel.when_clicked(controls.approve, lambda: _record_verdict(controls, promotions.approve, "approved"))
+    panel.when_clicked(controls.reject, lambda: _record_verdict(controls, promotions.reject, "rejected"))
     panel.when_clicked(controls.promote, lambda: _promote(panel, promotions))
     panel.when_clicked(controls.rollback, rollback)
 
@@ -130,9 +130,9 @@ def _ask(panel: PromotionPanel, promotions: Promotions) -> Message:
     text = f"{decision.candidate} {may} promoted to {decision.alias}: {decision.reason}"
     return Message(text=text, tone="good" if decision.promoted else "warning")
 
-def _give(controls: PromotionControls, verdict: Callable[..., Event], done: str) -> Message:
+def _record_verdict(controls: PromotionControls, verdict: Callable[..., Event], verb: str) -> Message:
     event = verdict(controls.reference, to=controls.alias.value, comment=controls.comment.value)
-    return Message(text=f"{event.actor} {done} {event.subject} for {event.detail['alias']}")
+    return Message(text=f"{event.actor} {verb} {event.subject} for {event.detail['alias']}")
 
 def _promote(panel: PromotionPanel, promotions: Promotions) -> Message:
     asked = panel.controls

@@ -71,19 +71,19 @@ def _live_steps(plan: PipelineRun) -> Iterator[_OnStep]:
     steps = {step.name: step for step in plan.steps}
     def print_step(step: StepRun) -> None:
         before, steps[step.name] = steps[step.name], step
-        if _is_news(before, step): print(_in_a_line(step), file=sys.stderr)
+        if _is_to_print(before, step): print(_step_line(step), file=sys.stderr)
     def keep_step(step: StepRun) -> None: steps[step.name] = step
     def table() -> Table: return _steps_table(replace(plan, steps=tuple(steps.values())))
     if not console.is_terminal: yield print_step
     else:
         with Live(get_renderable=table, console=console, refresh_per_second=4): yield keep_step
 
-def _is_news(before: StepRun, step: StepRun) -> bool:
+def _is_to_print(before: StepRun, step: StepRun) -> bool:
     "That a step begins is told with the reason why it runs, which is known a moment later."
     if step.state == "running" and not step.reason: return False
     return (before.state, before.reason) != (step.state, step.reason)
 
-def _in_a_line(step: StepRun) -> str:
+def _step_line(step: StepRun) -> str:
     seconds = "" if step.worked_s is None else f" in {step.worked_s:.1f} s"
     reason = f" ({step.reason})" if step.reason and step.state != "succeeded" else ""
     return f"{step.name}: {step.word}{seconds}{reason}"
