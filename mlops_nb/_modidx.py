@@ -3361,6 +3361,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'mlops_nb/runs/executors.py'),
                                          'mlops_nb.runs.executors._silent': ( '03_runs/executors.html#_silent',
                                                                               'mlops_nb/runs/executors.py'),
+                                         'mlops_nb.runs.executors._variables_kept': ( '03_runs/executors.html#_variables_kept',
+                                                                                      'mlops_nb/runs/executors.py'),
                                          'mlops_nb.runs.executors._whole': ('03_runs/executors.html#_whole', 'mlops_nb/runs/executors.py'),
                                          'mlops_nb.runs.executors.cores': ('03_runs/executors.html#cores', 'mlops_nb/runs/executors.py'),
                                          'mlops_nb.runs.executors.executor': ( '03_runs/executors.html#executor',

@@ -88,7 +88,8 @@ def _add_models(graph: Graph, connection: Connection) -> None:
 def _add_views(graph: Graph, connection: Connection) -> None:
     views = db.feature_views.c
     for name, version, spec in _rows(connection, views.name, views.version, views.spec):
-        graph.add(Node(kind="view", name=f"{name}@{version}", label=f"of {', '.join(spec['sources'])}"))
+        datasets = ", ".join(dataset for dataset, _ in spec["sources"])
+        graph.add(Node(kind="view", name=f"{name}@{version}", label=f"of {datasets}"))
 
 # %% ../../nbs/07_promotion/16_provenance_graph.ipynb #8716aea2
 _KIND_OF: dict[str, Kind] = {"dataset": "dataset", "model": "model", "feature view": "view"}  # by the store's word

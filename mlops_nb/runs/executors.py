@@ -98,14 +98,23 @@ def _end_all(pool: ThreadPoolExecutor, execution: Execution, jobs: Sequence[Job]
 
 # %% ../../nbs/03_runs/29_executors.ipynb #a942c230
 @contextlib.contextmanager
+def _variables_kept() -> Iterator[None]:
+    "Take away what Dask leaves in this process's environment for the workers it starts: OMP_NUM_THREADS=1 and its like."
+    before = set(os.environ)
+    try: yield
+    finally:
+        for name in set(os.environ) - before: del os.environ[name]
+
+@contextlib.contextmanager
 def _dask_client(address: str | None, timeout_s: float) -> Iterator[Client]:
     "A scheduler's client; raise `NotFound` when no scheduler answers."
     from distributed import Client, LocalCluster
     if address is None:
-        cluster = LocalCluster(
-            n_workers=cores(), threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
-            silence_logs=50)
-        with cluster, Client(cluster) as client: yield client
+        with _variables_kept():
+            cluster = LocalCluster(
+                n_workers=cores(), threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
+                silence_logs=50)
+            with cluster, Client(cluster) as client: yield client
         return
     try: client = Client(address, timeout=timeout_s)
     except (OSError, TimeoutError, ValueError) as error:

@@ -8,6 +8,7 @@ import pytest
 
 from mlops_nb.base.errors import BadReference, NotFound
 from mlops_nb.base.project import Home
+from mlops_nb.features.feature_views import FeatureViews
 from mlops_nb.promotion.lineage import LineageOf
 from mlops_nb.promotion.lineage_graphs import Lineage, Node
 from mlops_nb.registry.model_versions import Models
@@ -40,6 +41,19 @@ def test_model_came_from_its_run_and_data_alone(late: Home) -> None:
     assert {node.name for node in up["dataset"]} == {"flights@1", "weather@1", "raw-weather@1"}
     assert len(up["run"]) == 1 and not up["batch"]
     assert up.nodes[-1].name == "late@2" and up.nodes[-1].aliases == ("production",)
+
+
+VIEW = """from mlops_nb import feature_view
+
+@feature_view(entity=["hour"], event_time="hour", sources={"weather": ["hour", "wind"]})
+def windy(weather): return weather
+"""
+
+
+def test_graph_holds_the_feature_views(late: Home) -> None:
+    (late.root / "windy_views.py").write_text(VIEW)
+    FeatureViews(late).register("windy_views:windy")
+    assert LineageOf(late)("view:windy@1").nodes == (Node(kind="view", name="windy@1", label="of weather"),)
 
 
 def test_scored_batch_came_from_model_and_data(late: Home) -> None:

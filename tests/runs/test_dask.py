@@ -26,10 +26,13 @@ pytestmark = [pytest.mark.dask, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     "Of a scheduler with two workers, each a process of its own."
+    import dask
     from distributed import LocalCluster
-    cluster = LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50)
-    with cluster: yield str(cluster.scheduler_address)
+    leaves_nothing = {"distributed.nanny.pre-spawn-environ": {}}  # in the environment of this process
+    with dask.config.set(leaves_nothing), LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50,
+    ) as cluster:
+        yield str(cluster.scheduler_address)
 
 
 def test_runs_are_executed_by_workers(ws: Workspace, write_notebook: NotebookWriter, address: str) -> None:
@@ -98,10 +101,11 @@ def test_secret_travels_to_the_worker_and_is_neither_recorded_nor_logged(
 def test_cluster_of_a_call_ends_with_it(ws: Workspace, write_notebook: NotebookWriter) -> None:
     def workers() -> set[psutil.Process]:
         return {process for process in processes_below() if "spawn_main" in " ".join(process.cmdline())}
-    before = workers()
+    before, variables = workers(), dict(os.environ)
     (run,) = Dask().execute(ws.execution, [ws.execution.prepare(write_notebook("a.ipynb", "print(1)"))])
     assert isinstance(run, RunRecord) and run.status == "succeeded"
     wait_for(lambda: workers() <= before, 30, "the end of the workers")
+    assert dict(os.environ) == variables  # Dask sets OMP_NUM_THREADS=1 and leaves it
 
 
 def test_no_scheduler_is_one_line(ws: Workspace, write_notebook: NotebookWriter) -> None:

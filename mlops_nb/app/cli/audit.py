@@ -5,6 +5,7 @@
 # %% ../../../nbs/11_app/cli/13_audit.ipynb #d680156c
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,10 +53,12 @@ def _openlineage(ws: Workspace, graph: Lineage) -> str:
 
 def _print_graph(graph: Lineage) -> None:
     "A line a thing, with what it came from; an arrow marks the one that was asked for."
+    counts = Counter(node.name for node in graph.nodes)  # a model and a dataset may have the same name
+    shown = {node.id: node.id if counts[node.name] > 1 else node.name for node in graph.nodes}
     sources: dict[str, list[str]] = {node.id: [] for node in graph.nodes}
-    for before, after in graph.edges: sources[after].append(before.partition(":")[2])
+    for before, after in graph.edges: sources[after].append(shown[before])
     rows = [{
-        "kind": node.kind, "name": f"{node.name} <-" if node.id == graph.root else node.name, "": node.label,
+        "kind": node.kind, "name": f"{node.name} <-" if node.id == graph.root else node.name, "what": node.label,
         "aliases": node.aliases, "from": sources[node.id]} for node in graph.nodes]
     open_console().print(text_table(rows))
 
