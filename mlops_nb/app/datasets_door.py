@@ -50,7 +50,7 @@ class DatasetsDoor(Collection[DatasetVersion]):
         description: str | None = None,     # this and the next three: as in the version before when not given
         owner: str | None = None,           # who answers for it
         tags: Sequence[str] | None = None,
-        pii: Sequence[str] | None = None,   # columns that tell about persons: their values are in no listing
+        pii: Sequence[str] | None = None,   # columns with personal data: their values are in no listing
         parents: Sequence[str] = (),        # references of the versions that this one was made from
         run: str | None = None,             # the run that makes it; the one at work when not given
     ) -> DatasetVersion:
@@ -133,7 +133,7 @@ class DatasetsDoor(Collection[DatasetVersion]):
         parents: Sequence[str] | None = None,
         run: str | None = None,
     ) -> tuple[DatasetVersion, Report]:
-        "Add a table without the rows to put aside, which become `NAME-quarantine`; raise `BadTable` with each refusal."
+        "Add a table; rows to quarantine become the dataset `NAME-quarantine`; raise `BadTable` with each refusal."
         return admit(
             self._home, name, data, against=against, append=append, description=description, owner=owner, tags=tags,
             pii=pii, parents=parents, run=run)

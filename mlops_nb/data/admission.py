@@ -68,24 +68,24 @@ def admit(
     run: str | None = None,
     **about: Unpack[About],
 ) -> tuple[DatasetVersion, Report]:
-    "Add a table without the rows to put aside, which become `NAME-quarantine`; raise `BadTable` with each refusal."
+    "Add a table; rows to quarantine become the dataset `NAME-quarantine`; raise `BadTable` with each refusal."
     check_name(name, "dataset")
     datasets, table = Datasets(home), open_table(data).table().to_pandas()
     report = _validate(home, table, against=against, hidden=_hidden(datasets, name, about)).require()
     good, aside = report.divide(table)
     reasons = "; ".join(breach.message for breach in report.breaches if breach.policy == "quarantine")
-    if len(aside) and good.empty: raise BadTable(f"{name}: all rows would be put aside; nothing was added: {reasons}")
+    if len(aside) and good.empty: raise BadTable(f"{name}: all rows would be quarantined; nothing was added: {reasons}")
     quarantine = check_name(f"{name}-quarantine", "dataset") if len(aside) else ""
     if append: version = datasets.append(name, good, parents=parents, run=run, **about)
     else: version = datasets.add(name, good, parents=parents or (), run=run, **about)
     if quarantine:
-        why = f"put aside when {version.ref} was added: {reasons}"
+        why = f"quarantined when {version.ref} was added: {reasons}"
         marks: About = {"description": why, "owner": version.owner, "pii": version.pii}
         datasets.add(quarantine, aside, parents=[version.ref], run=run, **marks)
     return version, report
 
 def _hidden(datasets: Datasets, name: str, about: About) -> Collection[str]:
-    "The columns that tell about persons: those that are named now, or those of the version before."
+    "The columns with personal data: those that are named now, or those of the version before."
     now_named, before = about.get("pii"), datasets.get(name)
     if now_named is not None: return now_named
     return before.pii if before else ()

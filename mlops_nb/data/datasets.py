@@ -57,7 +57,7 @@ class DatasetVersion(Version):
     description: str
     owner: str                # who answers for it
     tags: tuple[str, ...]
-    pii: tuple[str, ...]      # columns that tell about persons: their values are in no listing and no message
+    pii: tuple[str, ...]      # columns with personal data: their values are in no listing and no message
     parents: tuple[str, ...]  # references of the versions that it was made from
     author: str
     created: str
@@ -126,7 +126,7 @@ class About(TypedDict, total=False):
     description: str | None
     owner: str | None            # who answers for it; at first whoever adds it
     tags: Sequence[str] | None
-    pii: Sequence[str] | None    # columns that tell about persons
+    pii: Sequence[str] | None    # columns with personal data
 
 def _metadata_of(
     about: About,
@@ -139,7 +139,7 @@ def _metadata_of(
         value = metadata.get(name)
         if isinstance(value, str): raise BadParameter(f"{name} is {value!r}: give a list of texts, such as [{value!r}]")
     unknown = sorted(set(about.get("pii") or ()) - set(columns))
-    if unknown: raise BadTable(f"{_lacks(what, unknown, columns)}: only its own columns can tell about persons")
+    if unknown: raise BadTable(f"{_lacks(what, unknown, columns)}: only its own columns can be marked as personal data")
     return {name: value if isinstance(value, str) else list(value) for name, value in metadata.items()}
 
 def _describe(home: Home, version: DatasetVersion, metadata: Mapping[str, Any]) -> str:

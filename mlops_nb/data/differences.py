@@ -132,7 +132,7 @@ def _check_key(
     raise BadParameter(f"{', '.join(key)} does not identify a row of {version.ref}: {where}")
 
 def _shown(value: Any, hidden: bool) -> Value:
-    "A value as JSON can hold it; an ellipsis for one that tells about a person."
+    "A value as JSON can hold it; an ellipsis for one that is personal data."
     if hidden: return "…"
     if value is None or isinstance(value, bool | int): return value
     return value if isinstance(value, float) and math.isfinite(value) else str(value)

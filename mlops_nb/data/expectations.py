@@ -126,7 +126,7 @@ def _policy_of(expectations: Expectations, column: str | None, rule: BreachRule)
     own = expectations.columns.get(column or "", ColumnRule()).policy
     for policies in own, expectations.policy:
         policy = policies.get(rule) if isinstance(policies, Mapping) else policies
-        if policy == "quarantine" and rule not in OF_ROWS: return "refuse"  # there are no rows to put aside
+        if policy == "quarantine" and rule not in OF_ROWS: return "refuse"  # there are no rows to quarantine
         if policy: return policy
     return "refuse"
 
@@ -232,7 +232,7 @@ def infer(
     table: pd.DataFrame,          # known to be good
     *,
     margin: float = 0.5,          # widen a range by this times itself, on both sides; >= 0
-    hidden: Collection[str] = (), # columns that tell about persons: neither their values nor their range are drafted
+    hidden: Collection[str] = (), # columns with personal data: neither their values nor their range are drafted
 ) -> Expectations:                # which `table` meets
     "Draft what to expect of tables like this one; raise `BadTable` for an empty one or a column of mixed types."
     if not 0 <= margin < math.inf: raise BadParameter(f"a margin of {margin} is none: give a number of at least 0")

@@ -182,7 +182,7 @@ def find_leaks(
     target: str = "",               # column of the label, in `train_rows`
     key: Sequence[str] = (),        # columns that must not have the same values on both sides, such as a customer
     prediction_time: str = "",      # column of the moment of the prediction: no other time may lie after it
-    hidden: Collection[str] = (),   # columns that tell about persons: their values are not shown
+    hidden: Collection[str] = (),   # columns with personal data: their values are not shown
 ) -> LeakageReport:
     "Look for answers that leak; raise `BadParameter` for columns that there are not."
     for table in (train_rows, eval_rows): _check(table, [*key, prediction_time])

@@ -105,7 +105,7 @@ class Report(Shown):
     rows: int
     breaches: tuple[Breach, ...]
     extra: tuple[str, ...]  # columns of the table that have no rule; no breach
-    _aside: np.ndarray = field(repr=False, compare=False)  # (rows,) booleans, true where a row is to be put aside
+    _aside: np.ndarray = field(repr=False, compare=False)  # (rows,) booleans, true where a row is to be quarantined
 
     @property
     def ok(self) -> bool: return not self.breaches
@@ -126,7 +126,7 @@ class Report(Shown):
         return self
 
     def divide(self, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        "The rows to go on with, and those to put aside, of the table that was validated."
+        "The rows to go on with, and those to quarantine, of the table that was validated."
         if not self.quarantined: return table, table.head(0)
         return table.take(np.flatnonzero(~self._aside)), table.take(np.flatnonzero(self._aside))
 
@@ -141,7 +141,7 @@ def _page(report: Report) -> str:
     extra = f"<p>Not looked at, because no rule is about them: {as_html(columns)}</p>" if columns else ""
     if report.ok: return f"<p><b>Accepted</b>: {rows_in_words(report.rows)}, all as expected.</p>{extra}"
     breaches = "1 breach" if len(report.breaches) == 1 else f"{len(report.breaches)} breaches"
-    aside = f", {rows_in_words(report.quarantined)} put aside" if report.quarantined else ""
+    aside = f", {rows_in_words(report.quarantined)} quarantined" if report.quarantined else ""
     rows = [
         (breach.message, breach.rule, f"{breach.share:.1%}", breach.policy, _opened(breach.rows))
         for breach in report.breaches]
@@ -318,7 +318,7 @@ def validate(
     *,
     reference: Profile | None = None,  # of the expectations' reference, for drift
     at: datetime | None = None,        # the moment from which age is counted; now when not given
-    hidden: Collection[str] = (),      # columns that tell about persons: their values are not shown
+    hidden: Collection[str] = (),      # columns with personal data: their values are not shown
 ) -> Report:
     "Check a table; raise `BadTable` only for one that cannot be checked, such as one with two columns of a name."
     check_table(table)

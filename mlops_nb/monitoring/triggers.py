@@ -38,11 +38,11 @@ def retrain_params(
 ) -> dict[str, object]:
     "The parameters of the champion's training run, with its datasets at their latest versions."
     datasets = {parse_reference(reference).name for reference in read}
-    freed: dict[str, object] = {}
+    unpinned: dict[str, object] = {}
     for parameter, value in params.items():
         name = _name(value)
-        freed[parameter] = name if name in datasets else value
-    return freed | {"register_as": model}
+        unpinned[parameter] = name if name in datasets else value
+    return unpinned | {"register_as": model}
 
 # %% ../../nbs/09_monitoring/05_triggers.ipynb #0c2b7430
 Execute: TypeAlias = Callable[[str, Path, Mapping[str, object]], RunRecord]  # step, notebook and parameters
@@ -70,8 +70,8 @@ def retrain(
     folder = _folder_of_jobs(home, trained)
     execute = execute or Runs(Execution(home)).once
     params = retrain_params(trained.params, champion.trained_on, model=name)
-    again = execute(f"{step}: train", home.root / trained.notebook, params)
-    candidate = f"{name}@{again.tags['registered']}"
+    retrained = execute(f"{step}: train", home.root / trained.notebook, params)
+    candidate = f"{name}@{retrained.tags['registered']}"
     execute(f"{step}: evaluate", folder / "evaluate.ipynb", {"model": candidate, "champion": champion.ref})
     decided_with = {"model": candidate, "alias": alias, "comment": comment}
     return execute(f"{step}: promote", folder / "promote.ipynb", decided_with)

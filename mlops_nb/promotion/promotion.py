@@ -38,8 +38,8 @@ def _check_unchanged(home: Home, connection: Connection, candidate: ModelVersion
     if (connection.execute(newest).scalar() or 0) != decision.policy:
         how = "promote again to ask those that hold now"
         raise Refused(f"the policy of {name}@{alias} was changed while the gates were asked: {how}")
-    words = approvals_finding(home, candidate, Policies(home).holding(name, alias))
-    if words and words.outcome != "pass":
+    approvals = approvals_finding(home, candidate, Policies(home).holding(name, alias))
+    if approvals and approvals.outcome != "pass":
         who = f"mlops-nb model history {name} says by whom"
         raise Refused(f"{candidate.ref} was rejected for {alias} while the gates were asked: {who}")
 
@@ -57,10 +57,10 @@ def _record(
     action: Literal["override", "promote", "refuse"] = "promote" if decision.promoted else "refuse"
     if override: action = "override"
     expected = before.version if before else None
-    held = Policies(home).history(candidate.name, alias)[decision.policy]
+    policy = Policies(home).history(candidate.name, alias)[decision.policy]
     detail = {
         "alias": alias, "from": expected, "to": candidate.version, "reason": override or decision.reason,
-        "comment": decision.comment, "policy": held.digest,
+        "comment": decision.comment, "policy": policy.digest,
         "gates": [finding.asdict() for finding in decision.findings]}
     with audit.writing() as connection:
         lock_alias(connection, candidate.name, alias)

@@ -48,10 +48,10 @@ class Event(Shown):
     def model(self) -> str: return self.subject.partition("@")[0]
 
     def summary(self) -> dict[str, object]:
-        known = {name: self.detail.get(name) for name in ("alias", "from", "to")}
+        move = {name: self.detail.get(name) for name in ("alias", "from", "to")}
         return {
             "event": self.seq, "when": short_time(self.time), "who": self.actor, "what": self.action,
-            "version": self.subject, **known}
+            "version": self.subject, **move}
 
 # %% ../../nbs/06_registry/00_audit.ipynb #77d2b23b
 def _hash(
@@ -79,8 +79,8 @@ def _check_chain(events: Sequence[Event]) -> _End:
         if event.previous != previous:
             _broken(f"audit event {place} does not follow event {place - 1}: one of the two was exchanged")
         if _hash(event.asdict()) != event.hash:
-            what = f"{event.action} {event.subject}, {event.time[:19]}"
-            _broken(f"audit event {place} ({what}) was changed after it was written")
+            written = f"{event.action} {event.subject}, {event.time[:19]}"
+            _broken(f"audit event {place} ({written}) was changed after it was written")
         previous = event.hash
     return _End(len(events), previous)
 

@@ -79,7 +79,7 @@ _json = sa.type_coerce(db.params.c.value, sa.Text)  # as it is stored: `63`, `"g
 _number = db.params.c.number                        # of a number; 1 and 0 of true and false
 _BOOLEANS = ("true", "false")
 
-def _ways_for_param(condition: Condition) -> list[sa.ColumnElement[bool]]:
+def _alternatives_for_param(condition: Condition) -> list[sa.ColumnElement[bool]]:
     "What a row of `params` meets to meet a condition: one of these."
     text = json.dumps(condition.value, ensure_ascii=False)
     if condition.operator == "~": return [sa.and_(_json.icontains(text[1:-1], autoescape=True), _json != "null")]
@@ -112,8 +112,8 @@ def translate(
     "A condition for a query of `db.runs`; raise `BadParameter` for one that cannot be asked."
     match condition.table:
         case "params":
-            ways = _ways_for_param(condition)
-            return sa.or_(*(_has_row(db.params, condition.name, way, is_common) for way in ways))
+            alternatives = _alternatives_for_param(condition)
+            return sa.or_(*(_has_row(db.params, condition.name, holds, is_common) for holds in alternatives))
         case "metrics": return _has_row(db.metrics, condition.name, _holds_of_metric(condition), is_common)
         case "tags": return _of_tag(condition)
         case "": return _of_field(condition)

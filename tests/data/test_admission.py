@@ -1,4 +1,4 @@
-"Admission: what is refused adds nothing, what is put aside is not lost, and persons stay hidden on the way."
+"Admission: what is refused adds nothing, what is quarantined is not lost, and persons stay hidden on the way."
 from __future__ import annotations
 
 import json
@@ -32,7 +32,7 @@ def test_rows_that_are_put_aside_are_a_dataset_of_their_own(home: Home, datasets
     aside = datasets["t-quarantine"]
     assert (version.rows, aside.rows, report.quarantined) == (3, 1, 1)
     assert aside.parents == ("t@1",)
-    assert aside.description == "put aside when t@1 was added: n: 1 row below 0 (e.g. -5.0)"
+    assert aside.description == "quarantined when t@1 was added: n: 1 row below 0 (e.g. -5.0)"
 
 
 def test_good_rows_follow_those_of_the_latest_version(home: Home) -> None:
@@ -42,12 +42,12 @@ def test_good_rows_follow_those_of_the_latest_version(home: Home) -> None:
 
 
 def test_table_of_which_no_row_is_good_is_refused_with_the_reason(home: Home, datasets: Datasets) -> None:
-    with pytest.raises(BadTable, match=r"t: all rows would be put aside; nothing was added: n: 4 rows below 0"):
+    with pytest.raises(BadTable, match=r"t: all rows would be quarantined; nothing was added: n: 4 rows below 0"):
         admit(home, "t", ROWS.assign(n=-1.0), against=ASIDE)
     assert datasets.list() == []
 
 
-def test_name_too_long_for_its_quarantine_is_refused_before_anything_is_added(home: Home, datasets: Datasets) -> None:
+def test_name_too_long_for_its_quarantine_adds_nothing(home: Home, datasets: Datasets) -> None:
     with pytest.raises(BadReference, match="-quarantine' is no dataset"): admit(home, "x" * 60, ROWS, against=ASIDE)
     assert datasets.list() == []
 
@@ -62,8 +62,8 @@ def test_persons_stay_hidden_on_the_way_in(home: Home, datasets: Datasets) -> No
     aside = datasets["people-quarantine"]
     assert (version.pii, aside.pii) == (("name",), ("name",))
     pages = f"{version._repr_html_()} {aside._repr_html_()} {datasets._repr_html_()}"
-    told = f"{report.asdict()} {aside.description} {pages}"
-    assert [name for name in ("ada", "grace", "alan") if name in told] == []
+    shown = f"{report.asdict()} {aside.description} {pages}"
+    assert [name for name in ("ada", "grace", "alan") if name in shown] == []
 
 
 def test_columns_that_are_named_now_are_hidden_at_once(home: Home) -> None:

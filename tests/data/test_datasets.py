@@ -71,7 +71,7 @@ def test_what_people_say_is_carried_over_until_it_is_said_anew(datasets: Dataset
     second = datasets.append("t", TABLE, owner="grace")
     assert (second.description, second.owner, second.tags, second.pii) == ("small", "grace", ("x",), ("b",))
     third = datasets.add("t", TABLE[["a"]], tags=[])
-    assert (third.owner, third.tags, third.pii) == ("grace", (), ())  # the column that told about persons is gone
+    assert (third.owner, third.tags, third.pii) == ("grace", (), ())  # the column with personal data is gone
 
 
 @pytest.mark.parametrize("about, reason", [

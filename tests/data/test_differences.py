@@ -104,15 +104,15 @@ def test_markup_is_text(datasets: Datasets) -> None:
 
 
 def test_values_that_tell_about_persons_are_in_no_difference(datasets: Datasets) -> None:
-    "Not in the sample, the page, the profiles or the message, whichever version says that they tell about persons."
+    "Not in the sample, the page, the profiles or the message, whichever version marks them as personal data."
     before = datasets.add("t", pd.DataFrame({"k": [1, 2], "person": ["Ada", "Alan"]}))
     after = datasets.add("t", pd.DataFrame({"k": [1, 2], "person": ["Ada", "Grace"]}), pii=["person"])
     difference = diff(before, after, key=["k"])
     assert difference.changes == {"person": 1}
     assert difference.sample[0].values == {"person": ("…", "…")}
     assert difference.profile["person"].psi > 0
-    told = f"{difference.asdict()} {difference._repr_html_()} {diff(before, after, key=['person']).asdict()}"
-    assert [name for name in ("Ada", "Alan", "Grace") if name in told] == []
+    shown = f"{difference.asdict()} {difference._repr_html_()} {diff(before, after, key=['person']).asdict()}"
+    assert [name for name in ("Ada", "Alan", "Grace") if name in shown] == []
     doubled = datasets.append("t@2", after.read())
     with pytest.raises(BadParameter, match="person does not identify a row of t@3: 2 rows have …; name more columns"):
         diff(before, doubled, key=["person"])

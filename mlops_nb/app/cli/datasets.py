@@ -41,7 +41,7 @@ def add_dataset(
     tag: Annotated[list[str] | None, typer.Option(help="A word to find it by; may be given again.")] = None,
     pii: Annotated[list[str] | None, typer.Option(
         metavar="COLUMN",
-        help="A column that tells about persons: its values are in no listing; may be given again.")] = None,
+        help="A column with personal data: its values are in no listing; may be given again.")] = None,
     append: Annotated[bool, typer.Option("--append", help="Add to the rows of the latest version.")] = False,
     against: Annotated[str, typer.Option(
         help="Expectations that the table has to meet, NAME or NAME@VERSION.")] = "",
@@ -156,5 +156,5 @@ def validate_dataset(
 
 def _print_report(report: Report) -> None:
     for breach in report.breaches: print(f"{breach.policy}: {breach.message}")
-    aside = f", {report.quarantined:,} rows to put aside" if report.quarantined else ""
+    aside = f", {report.quarantined:,} rows to quarantine" if report.quarantined else ""
     print(f"{report.outcome}: {report.rows:,} rows, {len(report.breaches)} breaches{aside}")
