@@ -99,7 +99,7 @@ def _end_all(pool: ThreadPoolExecutor, execution: Execution, jobs: Sequence[Job]
 # %% ../../nbs/03_runs/29_executors.ipynb #a942c230
 @contextlib.contextmanager
 def _variables_kept() -> Iterator[None]:
-    "Take away what Dask leaves in this process's environment for the workers it starts: OMP_NUM_THREADS=1 and its like."
+    "Take away what Dask leaves in this process's environment for its workers, such as OMP_NUM_THREADS=1."
     before = set(os.environ)
     try: yield
     finally:
