@@ -19,6 +19,7 @@ from support import command
 
 @pytest.mark.parametrize("words, says", [
     (("run", "nosuch.ipynb"), "nosuch.ipynb"),
+    (("run", "trian"), "did you mean 'train'? there are evaluate, "),
     (("run", "train", "-p", "num_leafs", "5"), "did you mean 'num_leaves'?"),
     (("run", "train", "-p", "learning_rate", "7"), "(0, 1]"),
     (("run", "train", "-p", "num_leaves", "many"), "allowed is int"),
