@@ -72,7 +72,7 @@ def test_missing_value_is_predicted_and_missing_column_is_refused_by_name(shared
 
 def test_reference_in_place_of_rows_is_told_where_it_belongs(shared: Home) -> None:
     reference: Any = "rows"
-    with pytest.raises(BadTable, match="a str is no table: .* ws.batches.score takes a dataset's reference"):
+    with pytest.raises(BadTable, match=r"a str is no table: .*ws\.batches\.score takes a dataset's reference"):
         score(shared, "line", reference)
 
 
