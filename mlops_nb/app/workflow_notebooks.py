@@ -5,6 +5,7 @@
 # %% ../../nbs/11_app/00_workflow_notebooks.ipynb #fdef133b
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 import mlops_nb
@@ -14,13 +15,16 @@ from ..base.errors import NotFound
 __all__ = ['workflow', 'find_notebook']
 
 # %% ../../nbs/11_app/00_workflow_notebooks.ipynb #c38d03ba
+def _shipped() -> dict[str, Path]:  # by name
+    package = Path(mlops_nb.__path__[0])
+    places = package / "workflows", package.parent / "nbs" / "workflows"
+    return {path.stem: path for place in places for path in place.glob("*.ipynb")}
+
 def workflow(
     name: str,  # such as `train`
 ) -> Path:
     "A workflow notebook that the package ships; raise `NotFound` with those there are."
-    package = Path(mlops_nb.__path__[0])
-    places = package / "workflows", package.parent / "nbs" / "workflows"
-    shipped = {path.stem: path for place in places for path in place.glob("*.ipynb")}
+    shipped = _shipped()
     if name in shipped: return shipped[name]
     raise NotFound(f"the package ships no notebook {name!r}; it ships {', '.join(sorted(shipped))}")
 
@@ -35,5 +39,16 @@ def find_notebook(
     own = [folder / f"{path.stem}.ipynb" for folder in (root, root / "nbs")] if is_bare else []
     for place in (path, root / path, *own):
         if place.is_file(): return place
-    try: return workflow(path.stem) if is_bare else path
-    except NotFound: return path
+    if not is_bare: return path
+    try: return workflow(path.stem)
+    except NotFound:
+        if path.suffix: return path
+        raise _unknown(name, root) from None
+
+def _unknown(name: str | Path, root: Path) -> NotFound:
+    "The error for a bare name, with the names that there are."
+    own = {path.stem for folder in (root, root / "nbs") for path in folder.glob("*.ipynb")}
+    names = sorted(own | _shipped().keys())
+    close = difflib.get_close_matches(str(name), names, n=1)
+    meant = f": did you mean {close[0]!r}?" if close else ";"
+    return NotFound(f"there is no notebook {str(name)!r}{meant} there are {', '.join(names)}")

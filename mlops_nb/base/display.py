@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 if TYPE_CHECKING:
     import pandas as pd
+    from IPython.lib.pretty import RepresentationPrinter
 
 # %% auto #0
-__all__ = ['Record', 'as_text', 'short_time', 'shortened', 'Markup', 'as_html', 'html_table', 'Shown', 'Listing']
+__all__ = ['Record', 'as_text', 'short_time', 'shortened', 'Markup', 'as_html', 'html_table', 'plain_table', 'Shown', 'Listing']
 
 # %% ../../nbs/00_base/04_display.ipynb #9332707a
 def as_text(
@@ -69,6 +70,18 @@ def html_table(
     body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows)
     return Markup(f"<table>{title}<tr>{heads}</tr>{body}</table>")
 
+def plain_table(
+    head: Sequence[str],               # a text a column
+    rows: Iterable[Sequence[object]],  # a value a column
+    *,
+    limit: int = 40,                   # characters of a value
+) -> str:
+    "A table of text, a line a row, for where there is no HTML."
+    lines = [list(head)] + [[shortened(" ".join(as_text(value).split()), limit) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (map(str.ljust, line, widths) for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in padded)
+
 # %% ../../nbs/00_base/04_display.ipynb #c5df8155
 class Shown:
     "A dataclass that shows itself as a table of its fields; `asdict` is ready for JSON."
@@ -91,6 +104,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple): return [_plain(item) for item in value]
     return value
 
+def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in record.items():
+        if isinstance(value, Mapping): yield from _flat(value, f"{prefix}{name}.")
+        else: yield f"{prefix}{name}", value
+
 # %% ../../nbs/00_base/04_display.ipynb #4fe7a26b
 Record = TypeVar("Record", bound=Shown)
 _SHOWN_ROWS = 100
@@ -112,13 +130,21 @@ class Listing(list[Record]):
         return pd.DataFrame([dict(_flat(record.asdict())) for record in self])
 
     def _repr_html_(self) -> str:
-        rows = [record.summary() for record in self[:_SHOWN_ROWS]]
-        if not rows: return "<p>none</p>"
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        more = f"<p>and {len(self) - len(rows):,} more</p>" if len(self) > len(rows) else ""
-        return html_table(names, [[row.get(name) for name in names] for row in rows]) + more
+        if not self: return "<p>none</p>"
+        more = f"<p>{self._unshown()}</p>" if self._unshown() else ""
+        return html_table(*self._head_and_rows()) + more
 
-def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, value in record.items():
-        if isinstance(value, Mapping): yield from _flat(value, f"{prefix}{name}.")
-        else: yield f"{prefix}{name}", value
+    def __str__(self) -> str:
+        if not self: return "none"
+        return "\n".join(filter(None, [plain_table(*self._head_and_rows()), self._unshown()]))
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
+        printer.text(repr(self) if cycle else str(self))
+
+    def _head_and_rows(self) -> tuple[list[str], list[list[object]]]:
+        summaries = [record.summary() for record in self[:_SHOWN_ROWS]]
+        names = list(dict.fromkeys(name for summary in summaries for name in summary))
+        return names, [[summary.get(name) for name in names] for summary in summaries]
+
+    def _unshown(self) -> str: return f"and {len(self) - _SHOWN_ROWS:,} more" if len(self) > _SHOWN_ROWS else ""
+

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 import pandas as pd
@@ -45,6 +46,20 @@ def _check_policies(policies: BreachPolicies | None) -> None:
             raise BadParameter(f"{where}; write warn or refuse")
 
 # %% ../../nbs/01_data/19_expectations.ipynb #bbdad888
+def _check_fields(rule: ColumnRule) -> None:
+    "Raise `BadParameter` for a field that holds something else than it is for."
+    for name in "min", "max", "max_psi":
+        bound = getattr(rule, name)
+        is_number = isinstance(bound, Real) and not isinstance(bound, bool)
+        if bound is not None and not is_number: raise BadParameter(f"{name} is {bound!r}: write a number")
+    for name in "nullable", "unique":
+        answer = getattr(rule, name)
+        if not isinstance(answer, bool): raise BadParameter(f"{name} is {answer!r}: write true or false")
+    values: object = rule.values
+    if values is None: return
+    if isinstance(values, str | Mapping) or not isinstance(values, Collection):
+        raise BadParameter(f"values is {values!r}: write a list, such as [UA, DL]")
+
 @dataclass(frozen=True, kw_only=True)
 class ColumnRule(Shown):
     "What one column has to be; `None` allows everything."
@@ -60,6 +75,7 @@ class ColumnRule(Shown):
     def __post_init__(self) -> None:
         if self.type not in (None, *_TYPES):
             raise BadParameter(f"{self.type!r} is no type of a column: write {', '.join(_TYPES)} or None")
+        _check_fields(self)
         has_range = self.min is not None or self.max is not None
         if has_range and self.type not in (None, "integer", "number"):
             raise BadParameter(f"a {self.type} column has no range: leave out min and max")

@@ -99,7 +99,8 @@ def _find_batch(monitor: Monitor, batches: Sequence[Batch], label: str) -> Batch
     if matching: return matching[-1]
     labels = [batch.label for batch in batches]
     how = f"score one first: mlops-nb run score -p model {monitor.ref}"
-    raise NotFound(f"{monitor.ref} has scored no batch {label!r}; {there_are(labels, how)}")
+    batch = f"batch {label!r}" if label else "batch"
+    raise NotFound(f"{monitor.ref} has scored no {batch}; {there_are(labels, how)}")
 
 # %% ../../nbs/09_monitoring/04_monitors.ipynb #757934b4
 def _check(

@@ -78,7 +78,8 @@ def approvals_finding(
     message = f"{len(approvals)} of {policy.approvals} approvals"
     if approvals: message += f", by {', '.join(approvals)}"
     if len(approvals) >= policy.approvals: return passed(message, **figures)
-    message += f": mlops-nb model approve {candidate.ref} --to {held.alias} needs one more"
+    missing = policy.approvals - len(approvals)
+    message += f": mlops-nb model approve {candidate.ref} --to {held.alias} is needed of {missing} more"
     if policy.approvers: message += f" by {', '.join(policy.approvers)}"
     return failed(message, **figures)
 

@@ -66,5 +66,8 @@ def score(
     rows: pd.DataFrame,
 ) -> pd.DataFrame:  # the rows with the column `prediction` (and `p_CLASS` for more than two classes)
     "Predict without recording a batch."
+    if not isinstance(rows, pd.DataFrame):
+        how = "give a pandas DataFrame; ws.batches.score takes a dataset's reference"
+        raise BadTable(f"a {type(rows).__name__} is no table: {how}")
     predictions, _ = Scorer(home, reference).predict(rows)
     return join_predictions(rows, predictions)

@@ -19,6 +19,7 @@ from support import command
 
 @pytest.mark.parametrize("words, says", [
     (("run", "nosuch.ipynb"), "nosuch.ipynb"),
+    (("run", "trian"), "did you mean 'train'? there are evaluate, "),
     (("run", "train", "-p", "num_leafs", "5"), "did you mean 'num_leaves'?"),
     (("run", "train", "-p", "learning_rate", "7"), "(0, 1]"),
     (("run", "train", "-p", "num_leaves", "many"), "allowed is int"),
@@ -38,7 +39,8 @@ from support import command
     (("serve", "nosuch", "--port", "0"), "no model 'nosuch'"),
     (("runs", "show", "zzzz"), "mlops-nb runs ls"),
     (("runs", "ls", "--where", "nonsense"), "is no condition"),
-    (("monitor", "check", "nosuch"), "has scored no batch"),
+    (("monitor", "check", "nosuch"), "has scored no batch; there is none yet"),
+    (("monitor", "ls", "nosuch"), "no model 'nosuch'"),
     (("nosuch",), "No such command 'nosuch'"),
     (("run",), "Missing argument"),
     (("serve", "m", "--port", "99999"), "less than or equal to 65535"),

@@ -50,6 +50,10 @@ def test_values_that_tell_about_persons_are_not_drafted() -> None:
 @pytest.mark.parametrize("text, reason", [
     ("columns: {a: {type: int}}", "'int' is no type of a column: write integer"),
     ("columns: {a: {type: string, min: 0}}", "a string column has no range"),
+    ("columns: {a: {min: {value: 0}}}", r"min is \{'value': 0\}: write a number"),
+    ("columns: {a: {max_psi: low}}", "max_psi is 'low': write a number"),
+    ("columns: {a: {nullable: never}}", "nullable is 'never': write true or false"),
+    ("columns: {a: {values: UA}}", "values is 'UA': write a list"),
     ("columns: {a: {policy: ignore}}", "'ignore' is no policy: write warn, quarantine, refuse"),
     ("columns: {a: {policy: {colour: warn}}}", "'colour' is no rule"),
     ("columns: {}\npolicy: {drift: quarantine}", "no rows to quarantine; write warn or refuse"),

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,12 @@ def test_prediction_does_not_depend_on_the_other_rows(shared: Home) -> None:
 def test_missing_value_is_predicted_and_missing_column_is_refused_by_name(shared: Home) -> None:
     assert score(shared, "line", pd.DataFrame({"x": [None, 1.0]})).prediction.notna().all()
     with pytest.raises(SignatureMismatch, match="x is missing"): score(shared, "line", pd.DataFrame({"z": [1.0]}))
+
+
+def test_reference_in_place_of_rows_is_told_where_it_belongs(shared: Home) -> None:
+    reference: Any = "rows"
+    with pytest.raises(BadTable, match=r"a str is no table: .*ws\.batches\.score takes a dataset's reference"):
+        score(shared, "line", reference)
 
 
 def test_predictions_overwrite_no_column(shared: Home) -> None:

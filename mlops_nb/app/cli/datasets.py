@@ -118,7 +118,9 @@ def expect_of_dataset(
     *,
     like: Annotated[str, typer.Option(
         metavar="DATASET", help="Draft them from this dataset version, which is known to be good.")] = "",
-    file: Annotated[Path | None, typer.Option(help="Keep what this YAML file says as their next version.")] = None,
+    file: Annotated[Path | None, typer.Option(help=(
+        "Keep what this YAML file says as their next version. A line policy: warn, quarantine or refuse, of a column "
+        "or at the top, says what a breach leads to."))] = None,
 ) -> None:
     "Print what a table has to be, as YAML; draft it, or keep what was written."
     from mlops_nb.data.expectations import infer

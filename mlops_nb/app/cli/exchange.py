@@ -22,7 +22,7 @@ group = typer.Typer(no_args_is_help=True)
 @group.command("export")
 def export_model(
     reference: str,
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A new folder, for MLflow.")] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="A new folder, for MLflow.")] = None,
     *,
     format: Annotated[str, typer.Option(
         metavar="mlflow|wandb", help="An MLflow model in a folder, or an artifact on W&B.")] = "mlflow",

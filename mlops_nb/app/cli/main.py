@@ -101,7 +101,8 @@ def _report_misuse(error: Any) -> int:  # the exit status
     if "\n" in message or not message: error.show()
     else:
         command = error.ctx.command_path if error.ctx else "mlops-nb"
-        print(f"mlops-nb: {message} See {command} --help", file=sys.stderr)
+        end = "" if message[-1] in ".?!" else "."
+        print(f"mlops-nb: {message}{end} See {command} --help", file=sys.stderr)
     return error.exit_code
 
 # %% ../../../nbs/11_app/cli/20_main.ipynb #e1043747

@@ -50,7 +50,11 @@ def _print_check(check: Check) -> None:
 @group.command("ls")
 def list_checks(model: Watched, *, as_json: Json = False) -> None:
     "List a model's checks."
-    print_records(Workspace().monitors[model].checks(), as_json=as_json)
+    ws = Workspace()
+    monitor = ws.monitors[model]
+    checks = monitor.checks()
+    if not checks: ws.models[monitor.name]  # a name that is none is told from a model that was not checked yet
+    print_records(checks, as_json=as_json)
 
 # %% ../../../nbs/11_app/cli/14_monitoring.ipynb #eb18ef28
 _LOOK_S = 60
