@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -63,18 +63,18 @@ def ordered(
     "Records by one field; those without it come last."
     if not order_by: return records
     descending = order_by.startswith("-")
-    table, _, name = order_by.removeprefix("-").rpartition(".")
-    keyed = [(_value(record, table, name), record) for record in records]
+    keyed = [(_value(record, order_by.removeprefix("-")), record) for record in records]
     having = [(value, record) for value, record in keyed if value is not None]
     try: having.sort(key=lambda pair: pair[0], reverse=descending)
     except TypeError: raise BadParameter(f"order_by={order_by!r}: its values have no order") from None
     return [record for _, record in having] + [record for value, record in keyed if value is None]
 
-def _value(record: Shown, table: str, name: str) -> Any:
+def _value(record: Shown, field: str) -> Any:
     fields = record.asdict()
-    if (table or name) not in fields:
-        raise BadParameter(f"order_by={name!r} is no field: there are {', '.join(fields)}")
-    return fields[table].get(name) if table else fields[name]
+    table, _, name = field.rpartition(".")
+    if not table and name in fields: return fields[name]
+    if isinstance(fields.get(table), Mapping): return fields[table].get(name)
+    raise BadParameter(f"order_by={field!r} is no field: there are {', '.join(fields)}")
 
 # %% ../../nbs/00_base/05_collections.ipynb #d3f4990e
 _Thing = TypeVar("_Thing")
