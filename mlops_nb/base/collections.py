@@ -16,7 +16,7 @@ from .queries import holds, read_conditions
 from .references import Reference, parse_reference
 
 # %% auto #0
-__all__ = ['Collection', 'ordered', 'pick', 'there_are', 'Version', 'latest_of_each', 'pick_version']
+__all__ = ['Collection', 'check_limit', 'ordered', 'pick', 'there_are', 'Version', 'latest_of_each', 'pick_version']
 
 # %% ../../nbs/00_base/05_collections.ipynb #520265b4
 class Collection(ABC, Generic[Record]):
@@ -47,6 +47,7 @@ class Collection(ABC, Generic[Record]):
         limit: int | None = None,
     ) -> Listing[Record]:
         "All records that meet every condition; raise `BadParameter` for a query that is not understood."
+        check_limit(limit)
         conditions = read_conditions(query, self._example)
         meeting = [one for one in self._everything() if all(holds(each, one.asdict()) for each in conditions)]
         return Listing(ordered(meeting, order_by)[:limit])
@@ -56,6 +57,12 @@ class Collection(ABC, Generic[Record]):
     def _repr_html_(self) -> str: return self.list()._repr_html_()
 
 # %% ../../nbs/00_base/05_collections.ipynb #d777c210
+def check_limit(
+    limit: int | None,  # of a search; None for no limit
+) -> None:
+    "Raise `BadParameter` for a number of records below 0."
+    if limit is not None and limit < 0: raise BadParameter(f"limit={limit}: give a number of records, 0 or more")
+
 def ordered(
     records: list[Record],
     order_by: str,  # as for `Collection.search`; in their own order when empty
