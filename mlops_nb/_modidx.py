@@ -559,6 +559,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'mlops_nb/base/collections.py'),
                                            'mlops_nb.base.collections._value': ( '00_base/collections.html#_value',
                                                                                  'mlops_nb/base/collections.py'),
+                                           'mlops_nb.base.collections.check_limit': ( '00_base/collections.html#check_limit',
+                                                                                      'mlops_nb/base/collections.py'),
                                            'mlops_nb.base.collections.latest_of_each': ( '00_base/collections.html#latest_of_each',
                                                                                          'mlops_nb/base/collections.py'),
                                            'mlops_nb.base.collections.ordered': ( '00_base/collections.html#ordered',

@@ -83,6 +83,17 @@ print([name for name in ("pandas", "lightgbm", "pyarrow", "wandb") if name in sy
     assert python(code).endswith("[]")
 
 
+def test_showing_parameters_imports_no_database(tmp_path: Path) -> None:
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "a.ipynb")
+    code = """
+import sys
+from mlops_nb.app.cli.main import run_command
+run_command(["run", "a.ipynb", "--params"])
+print([name for name in ("sqlalchemy", "pandas") if name in sys.modules])
+"""
+    assert python(code, tmp_path).endswith("[]")
+
+
 def test_version_is_that_of_settings_ini() -> None:
     settings = ConfigParser(delimiters=["="], comment_prefixes=["#"], interpolation=None)
     settings.read(ROOT / "settings.ini")

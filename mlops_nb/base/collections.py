@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,7 +16,7 @@ from .queries import Condition, holds, read_conditions
 from .references import Reference, parse_reference
 
 # %% auto #0
-__all__ = ['Collection', 'ordered', 'pick', 'there_are', 'Version', 'latest_of_each', 'pick_version']
+__all__ = ['Collection', 'check_limit', 'ordered', 'pick', 'there_are', 'Version', 'latest_of_each', 'pick_version']
 
 # %% ../../nbs/00_base/05_collections.ipynb #520265b4
 class Collection(ABC, Generic[Record]):
@@ -47,6 +47,7 @@ class Collection(ABC, Generic[Record]):
         limit: int | None = None,
     ) -> Listing[Record]:
         "All records that meet every condition; raise `BadParameter` for a query that is not understood."
+        check_limit(limit)
         conditions = read_conditions(query, self._example)
         records = [record for record in self._everything() if _meets(record, conditions)]
         return Listing(ordered(records, order_by)[:limit])
@@ -59,6 +60,12 @@ def _meets(record: Shown, conditions: Iterable[Condition]) -> bool:
     return all(holds(condition, record.asdict()) for condition in conditions)
 
 # %% ../../nbs/00_base/05_collections.ipynb #d777c210
+def check_limit(
+    limit: int | None,  # of a search; None for no limit
+) -> None:
+    "Raise `BadParameter` for a number of records below 0."
+    if limit is not None and limit < 0: raise BadParameter(f"limit={limit}: give a number of records, 0 or more")
+
 def ordered(
     records: list[Record],
     order_by: str,  # as for `Collection.search`; in their own order when empty
@@ -66,18 +73,18 @@ def ordered(
     "Records by one field; those without it come last."
     if not order_by: return records
     descending = order_by.startswith("-")
-    table, _, name = order_by.removeprefix("-").rpartition(".")
-    keyed = [(_value(record, table, name), record) for record in records]
+    keyed = [(_value(record, order_by.removeprefix("-")), record) for record in records]
     with_value = [(value, record) for value, record in keyed if value is not None]
     try: with_value.sort(key=lambda pair: pair[0], reverse=descending)
     except TypeError: raise BadParameter(f"order_by={order_by!r}: its values have no order") from None
     return [record for _, record in with_value] + [record for value, record in keyed if value is None]
 
-def _value(record: Shown, table: str, name: str) -> Any:
+def _value(record: Shown, field: str) -> Any:
     fields = record.asdict()
-    if (table or name) not in fields:
-        raise BadParameter(f"order_by={name!r} is no field: there are {', '.join(fields)}")
-    return fields[table].get(name) if table else fields[name]
+    table, _, name = field.rpartition(".")
+    if not table and name in fields: return fields[name]
+    if isinstance(fields.get(table), Mapping): return fields[table].get(name)
+    raise BadParameter(f"order_by={field!r} is no field: there are {', '.join(fields)}")
 
 # %% ../../nbs/00_base/05_collections.ipynb #d3f4990e
 _Thing = TypeVar("_Thing")

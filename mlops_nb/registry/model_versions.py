@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from ..base import schema as db
 from ..base.artifacts import Artifacts
-from ..base.collections import Collection, Version, ordered
+from ..base.collections import Collection, Version, check_limit, ordered
 from ..base.display import Listing, Markup, as_html, html_table, short_time
 from ..base.errors import NotFound
 from ..base.project import Home
@@ -205,6 +205,7 @@ def _aliases_of(home: Home, name: str) -> str:
 
 # %% ../../nbs/06_registry/02_model_versions.ipynb #92938422
 def _search(home: Home, query: str, order_by: str, limit: int | None) -> Listing[ModelVersion]:
+    check_limit(limit)
     conditions = read_conditions(query, EXAMPLE)
     of_metrics = [condition for condition in conditions if condition.table == "metrics"]
     is_final = not of_metrics and not order_by  # what the database gives is the answer, in its order

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from ..base import schema as db
 from ..base.artifacts import Artifacts
-from ..base.collections import Collection
+from ..base.collections import Collection, check_limit
 from ..base.display import Listing, Shown, as_text, short_time, shortened
 from ..base.errors import NotFound
 from ..base.project import CodeState, Home
@@ -171,6 +171,7 @@ def search_runs(
     limit: int | None = None,
 ) -> Listing[RunRecord]:
     "The runs that meet every condition; see `RunRecords.search`."
+    check_limit(limit)
     mark_lost(home)
     def is_common(query: sa.Select[Any]) -> bool: return len(home.store.rows(query.limit(_COMMON))) == _COMMON
     clauses = [translate(condition, is_common) for condition in conditions]

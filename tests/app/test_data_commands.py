@@ -60,6 +60,8 @@ def test_versions_are_listed_by_name_and_by_query(data: Typed) -> None:
     assert listed("t") == ["t@1", "t@2"]
     assert listed("--where", "tags = raw and columns = code") == ["t@1", "t@2"]
     assert listed("t", "--where", "description ~ TWICE") == ["t@2"]
+    assert listed("t@1") == ["t@1", "t@2"]
+    assert listed("t@1", "--where", "description ~ TWICE") == ["t@2"]
     assert data("ls", "--where", "colour = red").err.startswith("mlops-nb: 'colour' is no field: there are name, ")
     assert data("ls").out.splitlines()[1].split()[:3] == ["t@2", "8", "2"]
 

@@ -8,7 +8,7 @@ from mlops_nb.app.datasets_door import DatasetsDoor
 from mlops_nb.app.models_door import ModelsDoor
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.base.display import Listing
-from mlops_nb.base.errors import BadTable, NotFound
+from mlops_nb.base.errors import BadParameter, BadTable, NotFound
 from mlops_nb.data.datasets import Datasets
 from mlops_nb.data.expectations import ColumnRule, Expectations
 from mlops_nb.promotion.promotion import Promotions
@@ -69,3 +69,8 @@ def test_datasets_are_validated_and_admitted_by_the_name_of_expectations(ws: Wor
     assert ws.datasets.validate("flights@1", "flights").ok
     with pytest.raises(BadTable, match="the column is missing"):
         ws.datasets.admit("flights", FLIGHTS[["tail"]], "flights", append=True)
+
+
+@pytest.mark.parametrize("name", COLLECTIONS)
+def test_a_limit_below_zero_is_refused(ws: Workspace, name: str) -> None:
+    with pytest.raises(BadParameter, match="limit=-1: give a number of records"): getattr(ws, name).search(limit=-1)

@@ -72,7 +72,9 @@ def list_datasets(
     "List datasets: the latest version of each, all versions of one, or all versions that meet a query."
     datasets = Workspace().datasets
     versions = datasets.list(name)
-    if where: versions = Listing(version for version in datasets.search(where) if name in (None, version.name))
+    if where:
+        names = {version.name for version in versions}
+        versions = Listing(version for version in datasets.search(where) if version.name in names)
     print_records(versions, as_json=as_json)
 
 @group.command("show")

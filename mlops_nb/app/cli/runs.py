@@ -100,13 +100,13 @@ def run(
 ) -> None:
     "Execute a notebook as one recorded run."
     if (kernel, where, params) == ("warm", "local", False): _start_fork_server()
-    from mlops_nb.runs.jobs import RunOptions
     from mlops_nb.runs.notebooks import read_notebook
-    from mlops_nb.runs.parameter_values import check
     ws = Workspace()
     path = ws.notebook(notebook)
     parsed = read_notebook(path)
     if params: return _print_parameters(parsed, as_json=as_json)
+    from mlops_nb.runs.jobs import RunOptions
+    from mlops_nb.runs.parameter_values import check
     given, executor = check(parsed, given_values(param), text=True), executor_for(where)
     options = RunOptions(timeout_s=timeout, run_timeout_s=run_timeout, kernel=kernel)
     if executor: record = _run_elsewhere(ws, path, given, executor=executor, out=out, options=options)
