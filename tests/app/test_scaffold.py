@@ -80,7 +80,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder, task = tmp_path_factory.mktemp("project"), str(request.param)
     table = customers()
     rows = table.assign(target=TARGETS[task](pd.Series(table.spend))).drop(columns="spend")
-    file = folder / f"Customers 2020.{'parquet' if task == 'regression' else 'csv'}"
+    file = folder / ("Customers 2020.parquet" if task == "regression" else "Customers 2020.csv")
     if task == "regression": rows.to_parquet(file)
     else: rows.to_csv(file, index=False)
     mine = folder / f"mine_{task}"
