@@ -12,8 +12,8 @@ def numbered_modules(notebooks: Path) -> dict[str, list[str]]:
     "Modules by storey, such as `data`, in the order of their notebooks' numbers; `cli` counts as a part of `app`."
     storeys: dict[str, list[str]] = {}
     for folder in sorted(path for path in notebooks.iterdir() if re.match(r"\d\d_", path.name)):
-        found = [re.search(r"default_exp ([\w.]+)", path.read_text()) for path in sorted(folder.rglob("*.ipynb"))]
-        storeys[folder.name[3:]] = [f"mlops_nb.{match[1]}" for match in found if match]
+        exports = [re.search(r"default_exp ([\w.]+)", path.read_text()) for path in sorted(folder.rglob("*.ipynb"))]
+        storeys[folder.name[3:]] = [f"mlops_nb.{match[1]}" for match in exports if match]
     return storeys
 
 

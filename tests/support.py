@@ -44,10 +44,10 @@ def start(*words: str, **options: Any) -> subprocess.Popen[Any]:
 def wait_for(state: Callable[[], T | None], limit_s: float = 60, what: str = "the state that was waited for") -> T:
     "Look until something is true, and return it."
     end = time.monotonic() + limit_s
-    while not (found := state()):
+    while not (value := state()):
         assert time.monotonic() < end, f"{what} did not come about within {limit_s} s"
         time.sleep(0.05)
-    return found
+    return value
 
 
 def declaring(source: str, *, tags: Sequence[str] = ("parameters",), **metadata: object) -> NotebookNode:
@@ -58,5 +58,5 @@ def declaring(source: str, *, tags: Sequence[str] = ("parameters",), **metadata:
 
 def notebooks() -> list[str]:
     "The notebooks that are modules, jobs or lessons, relative to the project folder; the index is a page alone."
-    found = (path for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-    return sorted(path.relative_to(ROOT).as_posix() for path in found if path.name != "index.ipynb")
+    paths = (path for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+    return sorted(path.relative_to(ROOT).as_posix() for path in paths if path.name != "index.ipynb")

@@ -30,8 +30,8 @@ def exported_cells() -> Iterator[tuple[str, int, str]]:  # notebook, position, s
 def python_files() -> list[Path]:
     "Library, tests and setup; the library is what the notebooks export."
     folders = (ROOT / "mlops_nb", ROOT / "tests")
-    found = [path for folder in folders for path in folder.rglob("*.py") if path.name != "_modidx.py"]
-    return [*found, ROOT / "setup.py"]
+    modules = [path for folder in folders for path in folder.rglob("*.py") if path.name != "_modidx.py"]
+    return [*modules, ROOT / "setup.py"]
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:

@@ -58,9 +58,9 @@ QUICK = Size(share=0.2, months=(5, 6, 7, 8), n_trials=8, max_rounds=150)
 def _agree_on_size(folder: Path, size: Size) -> None:
     "Note the size on the first call; raise `BadParameter` when a later call wants another."
     note = folder / "demo.json"
-    wanted = {"share": size.share, "months": list(size.months), "n_trials": size.n_trials}
-    if not note.is_file(): write_whole(note, json.dumps(wanted))
-    elif json.loads(note.read_text()) != wanted:
+    options = {"share": size.share, "months": list(size.months), "n_trials": size.n_trials}
+    if not note.is_file(): write_whole(note, json.dumps(options))
+    elif json.loads(note.read_text()) != options:
         held, how = ("quick", "with") if size is FULL else ("full", "without")
         go_on = f"call it {how} --quick to go on, or give another --dir"
         raise BadParameter(f"{folder.parent} holds a {held} demo: {go_on}")

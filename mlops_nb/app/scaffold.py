@@ -261,9 +261,9 @@ def init(
     _write_files(project)
     version = Workspace(folder).datasets.add(project.name, table, description=f"from {data.name}")
     _write_notebooks(project)
-    told = f"{version.ref}: {version.rows} rows, {len(version.columns)} columns; "
-    told += f"{project.target_in_a_line} is to be predicted ({project.task})"
+    summary = f"{version.ref}: {version.rows} rows, {len(version.columns)} columns; "
+    summary += f"{project.target_in_a_line} is to be predicted ({project.task})"
     if project.identifiers:
         left_out = "left out of the features, because each row has its own value"
-        told += f"; {left_out}: {', '.join(project.identifiers)}"
-    return [told, f"cd {shlex.quote(str(folder))}", *(f"mlops-nb run {step}" for step in _STEPS)]
+        summary += f"; {left_out}: {', '.join(project.identifiers)}"
+    return [summary, f"cd {shlex.quote(str(folder))}", *(f"mlops-nb run {step}" for step in _STEPS)]

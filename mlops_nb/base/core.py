@@ -19,7 +19,7 @@ from typing import Any
 from .errors import storage_errors
 
 # %% auto #0
-__all__ = ['now', 'iso', 'author', 'new_id', 'canonical_json', 'digest', 'write_whole']
+__all__ = ['now', 'iso', 'seconds_between', 'author', 'new_id', 'canonical_json', 'digest', 'write_whole']
 
 # %% ../../nbs/00_base/01_core.ipynb #649a2c8d
 def now() -> datetime:  # timezone-aware, UTC
@@ -31,6 +31,14 @@ def iso(
 ) -> str:              # e.g. `2013-05-01T00:00:00.000000+00:00`, always of the same length
     "The one text form of a time in the store."
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+def seconds_between(
+    started: str | None,  # times as `iso` writes them; None for what has not happened yet
+    ended: str | None,
+) -> float | None:
+    "How long something took; `None` until it has ended."
+    if not started or not ended: return None
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
 
 # %% ../../nbs/00_base/01_core.ipynb #cd527de6
 def author() -> str:

@@ -104,8 +104,8 @@ def _answers(store: FeatureStore, name: str, n: int) -> tuple[str, list[_Answers
 
 def _differences(view: str, answers: _Answers) -> Iterator[Difference]:
     for feature in answers.offline:
-        asked = [plain_value(answer.get(feature)) for answer in (answers.offline, answers.batch, answers.online)]
-        if all(type(value) is type(asked[0]) and value == asked[0] for value in asked): continue
-        offline, batch, online = map(str, asked)
+        values = [plain_value(answer.get(feature)) for answer in (answers.offline, answers.batch, answers.online)]
+        if all(type(value) is type(values[0]) and value == values[0] for value in values): continue
+        offline, batch, online = map(str, values)
         yield Difference(
             view=view, key=answers.key, feature=feature, offline=offline, batch=batch, online=online)

@@ -16,14 +16,13 @@ from typing import TypedDict
 import sqlalchemy as sa
 
 from ..base import schema as db
-from ..base.core import iso, now
+from ..base.core import iso, now, seconds_between
 from ..base.errors import MLOpsError, RunFailed
 from ..base.project import Home
 from .claims import Claim, EarlierStep
 from .fingerprints import Parts
 from .graphs import StepRun, StepState
 from .plans import Plan, PlannedStep, ReadyStep, resolve
-from .records import seconds_between
 from .reuse import missing_result, reusable_run
 from .step_results import PIPELINE
 from ..runs.execution import Execution

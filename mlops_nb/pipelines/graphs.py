@@ -134,8 +134,8 @@ def draw(
     width = 2 * _MARGIN + (max(len(columns), 1) - 1) * grid.across + grid.width
     height = 2 * _MARGIN + (tallest - 1) * grid.down + grid.height
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" style="max-width:100%;height:auto"'
-    told = f'role="img" aria-label="{escape(label, quote=True)}" font-family="system-ui, sans-serif" font-size="12"'
-    return Markup(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {told}>{"".join(edges)}{"".join(boxes)}</svg>')
+    alt = f'role="img" aria-label="{escape(label, quote=True)}" font-family="system-ui, sans-serif" font-size="12"'
+    return Markup(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {alt}>{"".join(edges)}{"".join(boxes)}</svg>')
 
 # %% ../../nbs/04_pipelines/04_graphs.ipynb #f7f38e67
 _COLOURS: dict[StateWord, str] = {

@@ -109,9 +109,9 @@ def resolve(
     step = planned.step
     def known(output: Output) -> str: return step_result(home, done[output.step.name], output.name)
     notebook = read_notebook(planned.path)
-    told = {name: known(value) for name, value in step.params.items() if isinstance(value, Output)}
-    others = {name: fill(value, known) for name, value in step.params.items() if name not in told}
-    params = check(notebook, others, later=told) | check(notebook, told, text=True, later=others)
+    from_steps = {name: known(value) for name, value in step.params.items() if isinstance(value, Output)}
+    others = {name: fill(value, known) for name, value in step.params.items() if name not in from_steps}
+    params = check(notebook, others, later=from_steps) | check(notebook, from_steps, text=True, later=others)
     after = {str(output): known(output) for output in step.after if isinstance(output, Output)}
     parts = fingerprint_parts(notebook, params, home.root, after=after)
     return ReadyStep(planned=planned, params=params, parts=parts, fingerprint=fingerprint(parts))

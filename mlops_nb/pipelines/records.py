@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from ..base import schema as db
-from ..base.core import iso, now
+from ..base.core import iso, now, seconds_between
 from ..base.display import Listing, Markup, Shown, as_html, short_time
 from ..base.errors import NotFound
 from ..base.project import Home
@@ -22,7 +21,7 @@ from ..runs.records import mark_lost as mark_runs_lost
 from ..runs.statuses import is_gone
 
 # %% auto #0
-__all__ = ['PipelineStatus', 'PipelineRun', 'mark_lost', 'read_executions', 'seconds_between']
+__all__ = ['PipelineStatus', 'PipelineRun', 'mark_lost', 'read_executions']
 
 # %% ../../nbs/04_pipelines/07_records.ipynb #91bce943
 PipelineStatus = Literal["planned", "running", "succeeded", "failed", "cancelled", "lost"]
@@ -107,7 +106,3 @@ def _as_step_run(node: dict[str, Any], row: dict[str, Any]) -> StepRun:
     return StepRun(
         name=node["name"], notebook=node["notebook"], needs=tuple(node["needs"]),
         **{name: row[name] for name in _OF_STEP}, duration_s=seconds_between(row["started"], row["ended"]))
-
-def seconds_between(started: str | None, ended: str | None) -> float | None:
-    if not started or not ended: return None
-    return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()

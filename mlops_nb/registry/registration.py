@@ -36,8 +36,8 @@ def _record_of(home: Home, run: Run | RunRecord | str) -> RunRecord:
 
 def _package_of(record: RunRecord) -> str:
     if "model" in record.outputs: return record.outputs["model"]
-    what = f"run {record.id} ({record.notebook}) made no model"
-    raise NotFound(f"{what}: its notebook must save one with run.save('model', …)")
+    problem = f"run {record.id} ({record.notebook}) made no model"
+    raise NotFound(f"{problem}: its notebook must save one with run.save('model', …)")
 
 def _texts(tags: Mapping[str, object] | None) -> dict[str, str]:
     return {check_name(name, "tag"): str(value) for name, value in (tags or {}).items()}

@@ -132,8 +132,8 @@ def _failure(home: Home, job: Job, status: str, error: CellError) -> RunFailed:
     where = "its kernel" if error["cell"] is None else f"cell {error['cell']}"
     reason = f"{error['ename']}: {shortened(error['evalue'], 500)}"
     executed = path_in_project(executed_file(home, job.id), Path.cwd())
-    told = f"{Path(job.path).name} {status} in {where}: {reason}"
-    return RunFailed(f"{told} (run {job.id}; its executed cells: {executed})", id=job.id)
+    problem = f"{Path(job.path).name} {status} in {where}: {reason}"
+    return RunFailed(f"{problem} (run {job.id}; its executed cells: {executed})", id=job.id)
 
 def _copy(source: Path, target: Path) -> None:
     with storage_errors(target):

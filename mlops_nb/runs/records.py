@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection
 from ..base import schema as db
 from ..base.artifacts import Artifacts
 from ..base.collections import Collection, check_limit
+from ..base.core import seconds_between
 from ..base.display import Listing, Shown, as_text, short_time, shortened
 from ..base.errors import NotFound
 from ..base.project import CodeState, Home
@@ -58,7 +58,7 @@ class RunRecord(Shown):
     _artifacts: Artifacts = field(repr=False)
 
     @property
-    def duration_s(self) -> float | None: return _seconds(self.started, self.ended)
+    def duration_s(self) -> float | None: return seconds_between(self.started, self.ended)
 
     @property
     def name(self) -> str:
@@ -78,10 +78,6 @@ class RunRecord(Shown):
 # %% ../../nbs/03_runs/24_records.ipynb #b3db1743
 REPRODUCES = "reproduces"  # the tag of a run that repeats another: its identifier
 _LINE = 80                 # characters that a listing shows of the parameters, and of the metrics
-
-def _seconds(started: str | None, ended: str | None) -> float | None:
-    if not started or not ended: return None
-    return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
 
 def _output(run: RunRecord, name: str, artifacts: Artifacts) -> Path:
     if name in run.outputs: return artifacts.path(run.outputs[name])

@@ -44,7 +44,7 @@ def find_sharing(
     injected = next(position for position, names in enumerate(tags) if "injected-parameters" in names)
     plans = [plan([_source(cell) for cell in cells], setting, varied) for cells in parameterized]
     return Sharing(
-        plan=plans[0], resets=tuple(each.reset for each in plans),
+        plan=plans[0], resets=tuple(cell_plan.reset for cell_plan in plans),
         settings=tuple(cells[injected].source for cells in parameterized), injected=injected, setting=setting)
 
 def _parameterized(notebook: Path, point: Mapping[str, object]) -> list[Any]:

@@ -42,7 +42,7 @@ def test_table_is_added_against_expectations(data: Typed, tmp_path: Path) -> Non
     assert added.err == "quarantine: n: 1 row below 0 (e.g. -5.0)\n"
     ROWS.drop(columns="code").to_csv("bad.csv", index=False)
     refused = data("add", "u", "bad.csv", "--against", "t")
-    assert (refused.status, refused.err) == (2, "mlops-nb: code: the column is missing\n")  # `n` has rows to put aside
+    assert (refused.status, refused.err) == (2, "mlops-nb: code: the column is missing\n")  # `n` has rows to quarantine
 
 
 def test_names_of_persons_are_not_drafted(data: Typed) -> None:
@@ -70,6 +70,6 @@ def test_difference_of_two_versions_is_told(data: Typed) -> None:
     data("add", "t", "t.csv")
     ROWS.assign(n=[1.0, 5.0, None, 7.0], gate="A1").to_csv("t.csv", index=False)
     data("add", "t", "t.csv")
-    told = data("diff", "t@1", "t@2", "--key", "code", "--key", "n").out.splitlines()
-    assert told[:2] == ["new column: gate string", "rows: 1 added, 1 removed, 0 changed, 3 the same"]
+    lines = data("diff", "t@1", "t@2", "--key", "code", "--key", "n").out.splitlines()
+    assert lines[:2] == ["new column: gate string", "rows: 1 added, 1 removed, 0 changed, 3 the same"]
     assert json.loads(data("diff", "t@1", "t@2", "--json").out)["added"] == 1

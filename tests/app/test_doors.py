@@ -36,8 +36,8 @@ def test_every_collection_of_a_workspace_speaks_the_one_grammar(ws: Workspace) -
     for name in COLLECTIONS:
         collection = getattr(ws, name)
         for word in "__getitem__", "get", "list", "search", "__iter__": assert hasattr(collection, word), (name, word)
-        listed, found = collection.list(), collection.search()
-        assert (type(listed), type(found), len(listed), len(found)) == (Listing, Listing, 0, 0), name
+        listed, matching = collection.list(), collection.search()
+        assert (type(listed), type(matching), len(listed), len(matching)) == (Listing, Listing, 0, 0), name
         assert isinstance(collection._repr_html_(), str), name
 
 

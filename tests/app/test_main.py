@@ -107,7 +107,7 @@ def test_store_of_a_later_release_is_said_plainly(typed: Typed, ws: Workspace) -
     assert "pip install -U mlops_nb" in printed.err
 
 
-def test_table_that_does_not_match_the_signature_is_refused_with_every_difference(typed: Typed, ws: Workspace) -> None:
+def test_signature_mismatch_is_refused_with_every_difference(typed: Typed, ws: Workspace) -> None:
     ws.runs.run(workflow("train"), {"register_as": "tumour"})
     rows = ws.datasets["tumours"].read().drop(columns=["mean radius", "mean area"])
     rows.to_csv(ws.root / "t.csv", index=False)

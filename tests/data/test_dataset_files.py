@@ -62,7 +62,7 @@ def test_any_change_is_another_version(datasets: Datasets) -> None:
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6))
 @example([1, 31, 37])
 @settings(deadline=None, max_examples=20)
-def test_rows_that_come_in_lots_are_the_version_that_they_would_have_been_at_once(
+def test_rows_in_lots_make_the_version_of_all_at_once(
     shared: Datasets, lots: list[int],
 ) -> None:
     rows = range(sum(lots))

@@ -99,9 +99,9 @@ def test_values_that_tell_about_persons_are_in_no_report(home: Home) -> None:
     split = Splits(home).make(version, "halves", {"train": 0.5, "test": 0.5})
     report = split.leaks(target="late", key=["who"])
     assert [leak.kind for leak in report.leaks] == ["duplicate rows", "shared keys", "answer"]
-    told = f"{report.asdict()} {report._repr_html_()}"
-    assert [name for name in ("Ada", "Alan") if name in told] == []
-    assert "('…', 1)" in told
+    shown = f"{report.asdict()} {report._repr_html_()}"
+    assert [name for name in ("Ada", "Alan") if name in shown] == []
+    assert "('…', 1)" in shown
 
 
 def test_markup_in_a_value_is_text_in_the_report() -> None:

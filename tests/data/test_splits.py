@@ -112,7 +112,7 @@ def test_groups_keep_their_part_when_rows_move_or_more_come() -> None:
     assert (assign(more, HALVES, group="g")[:300] == part).mean() > 0.8
 
 
-def test_rows_that_end_a_part_are_in_the_next_whatever_zone_they_are_written_in() -> None:
+def test_row_at_the_end_of_a_part_is_in_the_next_in_any_zone() -> None:
     table = _table(26)
     part = assign(table, {"train": "2013-01-05", "valid": "2013-01-09T02:00+02:00", "test": None}, time="t")
     assert table.t[part == 1].dt.day.unique().tolist() == [5, 6, 7, 8]

@@ -58,7 +58,7 @@ def test_what_is_no_table_is_refused(table: TableLike, reason: str) -> None:
     with pytest.raises(BadTable, match=reason): read_table(table)
 
 
-def test_files_that_match_a_pattern_are_one_table_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_files_of_a_pattern_are_one_table_in_order(tmp_path: Path) -> None:
     for number, value in (2, 1.0), (1, 1):
         pd.DataFrame({"file": [number], "x": [value / number]}).to_csv(tmp_path / f"{number}.csv.gz", index=False)
     assert read_table(tmp_path / "?.csv.gz").to_pydict() == {"file": [1, 2], "x": [1.0, 0.5]}

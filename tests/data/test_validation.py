@@ -169,7 +169,7 @@ POSITIVE, CODES = ColumnRule(type="number", nullable=False, min=0), ColumnRule(t
     ({"missing values": "quarantine"}, {"range": "warn"}, "warn", "quarantined", [2]),
     ("quarantine", None, "refuse", "refused", [1, 2]),
 ])
-def test_policy_of_the_rule_then_the_column_then_the_table_is_what_follows(
+def test_most_specific_policy_decides(
     *, table: BreachPolicies, n: BreachPolicies | None, code: BreachPolicies | None, outcome: ValidationOutcome,
     aside: list[int],
 ) -> None:
@@ -242,9 +242,9 @@ PERSONS = pd.DataFrame({
 def test_values_that_tell_about_persons_are_in_no_report(expectations: Expectations) -> None:
     reference = profile(PERSONS.assign(**{"name, first": ["x"] * 4}))
     report = validate(PERSONS, expectations, reference=reference, hidden=["name, first", "born"])
-    told = f"{report.asdict()} {report._repr_html_()}"
+    shown = f"{report.asdict()} {report._repr_html_()}"
     assert not report.ok
-    assert [value for value in ("ada", "grace", "1912", "1906") if value in told] == []
+    assert [value for value in ("ada", "grace", "1912", "1906") if value in shown] == []
 
 
 def test_values_of_the_other_columns_are_shown() -> None:

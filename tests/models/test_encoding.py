@@ -29,7 +29,7 @@ def test_value_that_training_never_saw_is_missing() -> None:
     assert plain(carrier.apply(pd.Series(["DL", "UA", "XX", None]))) == [1, 0, MISSING, MISSING]
 
 
-def test_whole_numbers_of_a_categorical_are_the_same_with_and_without_holes() -> None:
+def test_integer_categories_are_the_same_with_missing_values() -> None:
     gates = pd.Series([7, 12, None, 7], dtype="category")
     column = learned(gates)
     assert column.levels == ("7", "12")

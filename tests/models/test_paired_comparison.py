@@ -57,9 +57,9 @@ def test_pairing_narrows_the_interval() -> None:
 
 def test_intervals_read_together_are_wider() -> None:
     y, p = logistic(1000, 6)
-    one = compare_predictions(y, p, p ** 1.1, task="binary").gain
+    gain = compare_predictions(y, p, p ** 1.1, task="binary").gain
     of_ten = compare_predictions(y, p, p ** 1.1, task="binary", confidence=0.995).gain
-    assert of_ten.low < one.low < one.value == of_ten.value < one.high < of_ten.high
+    assert of_ten.low < gain.low < gain.value == of_ten.value < gain.high < of_ten.high
 
 
 def test_undefined_comparison_decides_nothing_and_survives_json() -> None:

@@ -48,9 +48,9 @@ def test_monitor_of_an_alias_sees_no_batch_and_no_check_of_another(served: Home)
     assert [batch.alias for batch in staging.batches()] == ["staging"]
     production.check()
     assert staging.checks() == []
-    quiet = staging.check()
-    assert not quiet.breached and production.checks()[0].breached
-    assert [check.alias for check in staging.checks()] == ["staging"] and staging.checks() == [quiet]
+    steady = staging.check()
+    assert not steady.breached and production.checks()[0].breached
+    assert [check.alias for check in staging.checks()] == ["staging"] and staging.checks() == [steady]
     assert [check.alias for check in production.checks()] == ["production"]
 
 
@@ -119,7 +119,7 @@ def evaluate_at(home: Home, auc: float) -> None:
 
 
 @pytest.mark.parametrize("sign, breaches", [(1, []), (-1, ["roc_auc"])])
-def test_labels_that_contradict_the_model_breach_and_labels_that_agree_do_not(
+def test_only_labels_that_contradict_the_model_breach(
     served: Home, sign: int, breaches: list[str],
 ) -> None:
     evaluate_at(served, 0.8)
@@ -129,7 +129,7 @@ def test_labels_that_contradict_the_model_breach_and_labels_that_agree_do_not(
     assert check.breached == bool(breaches)
 
 
-def test_performance_is_held_against_the_evaluation_at_promotion_and_not_a_later_one(served: Home) -> None:
+def test_performance_is_compared_with_the_evaluation_at_promotion(served: Home) -> None:
     for auc in 0.8, 0.1: evaluate_at(served, auc)
     labels = Datasets(served).add("labels", labels_of(served, score(served, "may"), sign=-1))
     breach, = Monitor(served, "m").check(labels=labels, key=["row"]).breaches

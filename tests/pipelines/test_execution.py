@@ -117,8 +117,8 @@ def at_work(
     write_notebook("a.ipynb", f"{RUN}; run.use('t'); run.tag(x='text')")
     write_notebook("b.ipynb", WAITING, parameters="x: str = ''")
     write_notebook("c.ipynb", "print(n)", parameters="n: int = 1")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = start("pipeline", "run", write_pipeline(FLOW), cwd=tmp_path, text=True, **quiet)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    process = start("pipeline", "run", write_pipeline(FLOW), cwd=tmp_path, text=True, **streams)
     wait_for((tmp_path / "here").exists, what="the second step")
     yield process
     if process.poll() is None: process.kill()
@@ -151,7 +151,7 @@ def test_broken_off_pipeline_goes_on_at_its_first_unfinished_step(
     assert len(ws.pipelines.list("flow")) == 2  # one that has ended is not resumed
 
 
-def test_finished_step_of_a_broken_off_pipeline_runs_again_when_its_code_changed(
+def test_resumed_step_runs_again_when_its_code_changed(
     at_work: subprocess.Popen[str], flow: Callable[[], Pipeline], ws: Workspace, write_notebook: WriteNotebook,
     tmp_path: Path,
 ) -> None:

@@ -18,8 +18,8 @@ def test_modules_are_followed_from_file_to_file(tmp_path: Path) -> None:
     (tmp_path / "alone.py").write_text("import numpy, os.path, nosuch, broken")
     (tmp_path / "broken.py").write_text("def (")
     cells = ["%%time\nimport json\n!ls\nfrom pack import inner", "%%bash\nfor x in"]
-    found = local_modules(cells, ["pack.named"], tmp_path)
-    assert list(found) == ["alone", "broken", "pack", "pack.base", "pack.inner", "pack.named"]
+    modules = local_modules(cells, ["pack.named"], tmp_path)
+    assert list(modules) == ["alone", "broken", "pack", "pack.base", "pack.inner", "pack.named"]
     assert "pack" not in sys.modules
 
 

@@ -21,7 +21,7 @@ def test_model_that_learned_from_no_view_has_no_parity_to_lose(two: Home) -> Non
     assert ask(two, "tumour@2", "feature_parity").outcome == "pass"
 
 
-def test_feature_that_predicts_alone_is_a_leak_unless_the_policy_knows_of_it(two: Home) -> None:
+def test_feature_that_predicts_alone_is_a_leak(two: Home) -> None:
     assert "alone predicts benign with 0.9" in ask(two, "tumour@2", "no_leakage").message
     assert ask(two, "tumour@2", "no_leakage", alone=0.99).outcome == "pass"
 

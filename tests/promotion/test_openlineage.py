@@ -57,7 +57,7 @@ def _typed(event: Json) -> types.RunEvent:
 
 
 def _fields(datasets: list[Json]) -> list[tuple[str, Any]]:
-    return [(one["name"], one["facets"].get("schema", {}).get("fields")) for one in datasets]
+    return [(dataset["name"], dataset["facets"].get("schema", {}).get("fields")) for dataset in datasets]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,6 @@ def test_client_reads_and_writes_the_same_event(events: list[Json]) -> None:
 
 def test_event_says_what_was_read_made_and_wrong(events: list[Json]) -> None:
     by_type = {event["eventType"]: event for event in events}
-    assert [one["name"] for one in by_type["COMPLETE"]["inputs"]] == ["flights", "weather"]
-    assert [one["name"] for one in by_type["COMPLETE"]["outputs"]] == ["late"]
+    assert [dataset["name"] for dataset in by_type["COMPLETE"]["inputs"]] == ["flights", "weather"]
+    assert [dataset["name"] for dataset in by_type["COMPLETE"]["outputs"]] == ["late"]
     assert "nosuch" in by_type["FAIL"]["run"]["facets"]["errorMessage"]["message"]

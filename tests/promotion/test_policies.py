@@ -27,9 +27,9 @@ def test_policies_that_hold_are_listed_and_searched(home: Home) -> None:
     policies = Policies(home)
     for alias, approvals in ("production", 1), ("production", 2), ("staging", 3):
         policies.set("m", Policy(approvals=approvals), alias=alias)
-    assert [(one.alias, one.version) for one in policies.list()] == [("production", 2), ("staging", 1)]
+    assert [(version.alias, version.version) for version in policies.list()] == [("production", 2), ("staging", 1)]
     assert len(policies.list("m")) == 3
-    assert [one.policy.approvals for one in policies.search("alias = staging")] == [3]
+    assert [version.policy.approvals for version in policies.search("alias = staging")] == [3]
 
 
 def test_policy_belongs_to_an_alias(home: Home) -> None:

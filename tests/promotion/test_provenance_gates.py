@@ -24,8 +24,8 @@ def test_run_of_a_workflow_is_clean_and_belongs_to_no_commit(two: Home) -> None:
 
 
 def _notebook(*cells: tuple[str, int | None]) -> bytes:  # of text and execution count
-    made = [nbformat.v4.new_code_cell(text, execution_count=count) for text, count in cells]
-    return nbformat.writes(nbformat.v4.new_notebook(cells=made)).encode()
+    code_cells = [nbformat.v4.new_code_cell(text, execution_count=count) for text, count in cells]
+    return nbformat.writes(nbformat.v4.new_notebook(cells=code_cells)).encode()
 
 
 @pytest.mark.parametrize("executed, outcome, message", [

@@ -100,8 +100,8 @@ def test_version_is_reproduced_by_the_data_it_read_and_registers_nothing(trained
 
 
 def test_latest_reproduction_is_found_without_another(trained: Home) -> None:
-    made = reproduce(trained, "late@1")
-    assert latest_reproduction(trained, Models(trained)["late@1"]) == made
+    reproduction = reproduce(trained, "late@1")
+    assert latest_reproduction(trained, Models(trained)["late@1"]) == reproduction
 
 
 def test_command_succeeds_when_every_output_is_equal(

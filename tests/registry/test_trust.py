@@ -70,7 +70,7 @@ def test_changed_transform_is_replaced_by_the_stored_one_when_trusted(home: Home
     pd.testing.assert_frame_equal(_features(home, trust(home, "forest@1")), before)
 
 
-def test_transform_that_is_gone_is_replaced_by_the_stored_one_when_trusted(home: Home) -> None:
+def test_missing_transform_is_replaced_by_the_stored_one(home: Home) -> None:
     before = _features(home, Models(home)["forest"])
     (home.root / "ours_t.py").unlink()
     with pytest.raises(Refused, match="mlops-nb model trust forest@1"): _features(home, Models(home)["forest"])

@@ -29,10 +29,10 @@ def address() -> Iterator[str]:
     import dask
     from distributed import LocalCluster
     leaves_nothing = {"distributed.nanny.pre-spawn-environ": {}}  # in the environment of this process
-    with dask.config.set(leaves_nothing), LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50,
-    ) as cluster:
-        yield str(cluster.scheduler_address)
+    with dask.config.set(leaves_nothing):
+        cluster = LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50)
+        with cluster: yield str(cluster.scheduler_address)
 
 
 def test_runs_are_executed_by_workers(ws: Workspace, write_notebook: NotebookWriter, address: str) -> None:

@@ -35,7 +35,7 @@ def execution(ws: Workspace, ended: list[str]) -> Execution: return Execution(ws
 
 # ---- who ends a run
 
-def test_run_that_is_interrupted_by_another_thread_is_cancelled_and_keeps_its_cells(
+def test_run_interrupted_by_another_thread_keeps_its_cells(
     ws: Workspace, execution: Execution, write_notebook: NotebookWriter, tmp_path: Path,
 ) -> None:
     job = execution.prepare(write_notebook("a.ipynb", *WAITS))
@@ -62,7 +62,7 @@ def test_run_that_somebody_ends_elsewhere_is_ended_here_too(
     assert ws.runs[job.id].status == "cancelled"
 
 
-def test_claimed_run_that_is_cancelled_before_it_has_a_kernel_executes_no_cell(
+def test_run_cancelled_before_its_kernel_executes_no_cell(
     ws: Workspace, execution: Execution, write_notebook: NotebookWriter, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     execute_cells = module.execute_cells

@@ -14,8 +14,8 @@ from support import wait_for
 
 
 def test_side_by_side_runs_share_the_cores(ws: Workspace, write_notebook: NotebookWriter) -> None:
-    told = "current_run().log(threads=int(os.environ['OMP_NUM_THREADS']))"
-    notebook = write_notebook("a.ipynb", f"import os\nfrom mlops_nb import current_run\n{told}")
+    logging = "current_run().log(threads=int(os.environ['OMP_NUM_THREADS']))"
+    notebook = write_notebook("a.ipynb", f"import os\nfrom mlops_nb import current_run\n{logging}")
     pool = Local(2)
     ended = pool.execute(ws.execution, [ws.execution.prepare(notebook) for _ in range(3)])
     runs = [run for run in ended if isinstance(run, RunRecord)]

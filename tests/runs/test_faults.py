@@ -62,7 +62,7 @@ def mixed(number: int) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def no_process_left(no_wandb_copies: None) -> Iterator[None]:
-    "A fork server ends with the last of its kernels: once it is told to, nothing is left of any run."
+    "A fork server ends with the last of its kernels: once it is calls to, nothing is left of any run."
     before = processes_below()
     yield
     shutdown()
@@ -82,10 +82,10 @@ def test_every_one_of_many_mixed_runs_is_accounted_for(
     first = execution.prepare(files["fine"], {"n": -1}, options=options("fine", kernel))
     execution.execute(first)  # imports, which the limits of the others are not meant for
     jobs = [execution.prepare(files[kind], {"n": n}, options=options(kind, kernel)) for n, kind in enumerate(kinds)]
-    told: list[tuple[int, bool]] = []
-    def on_job(position: int, end: Ended | None) -> None: told.append((position, end is not None))
+    calls: list[tuple[int, bool]] = []
+    def on_job(position: int, end: Ended | None) -> None: calls.append((position, end is not None))
     ended = Local(4).execute(execution, jobs, on_job=on_job)
-    assert sorted(told) == sorted((position, is_end) for position in range(number) for is_end in (False, True))
+    assert sorted(calls) == sorted((position, is_end) for position in range(number) for is_end in (False, True))
     assert [isinstance(end, RunFailed) for end in ended] == [kind != "fine" for kind in kinds]
     runs = [run for run in ws.runs.search(order_by="id") if run.id != first.id]
     assert [run.id for run in runs] == [job.id for job in jobs]

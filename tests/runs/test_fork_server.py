@@ -68,7 +68,7 @@ def test_environment_that_a_module_reads_on_import_is_that_of_the_run(
         assert printed(ws, ws.runs.run(notebook)) == [f"{renderer} {renderer}"]
 
 
-def test_folder_with_a_module_of_an_installed_name_gets_a_fresh_kernel_and_is_told(
+def test_folder_that_hides_an_installed_module_gets_a_fresh_kernel(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "plotly.py").write_text("mine = True\n")

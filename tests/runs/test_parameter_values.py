@@ -76,7 +76,7 @@ def test_a_value_survives_being_typed_on_a_command_line(name: str, data: st.Data
 
 
 @given(st.dictionaries(st.sampled_from(sorted(TEXT_FORMS)), plain))
-def test_what_is_accepted_is_storable_as_json_and_reaches_the_kernel_unchanged(values: dict[str, object]) -> None:
+def test_accepted_value_reaches_the_kernel_unchanged(values: dict[str, object]) -> None:
     try: result = check(TYPED, values)
     except BadParameter: return
     assert json.loads(json.dumps(result, allow_nan=False)) == result

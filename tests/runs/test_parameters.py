@@ -46,11 +46,11 @@ j.k = 1; l[0] = 2
 
 
 def test_continuation_lines_strings_and_comments_above_do_not_confuse_the_reader() -> None:
-    found = declared(ODD_CELL)
-    assert [(parameter.name, parameter.type, parameter.help) for parameter in found.values()] == [
+    params = declared(ODD_CELL)
+    assert [(parameter.name, parameter.type, parameter.help) for parameter in params.values()] == [
         ("a", "str", "the first  # with a hash"), ("b", "list[str]", "closing"), ("c", "str", ""), ("e", "dict", ""),
         ("f", "int", "both"), ("g", "float", "both"), ("h", "int", "continued")]
-    assert found["b"].default == ["x", "y = 2"] and found["h"].default == 5
+    assert params["b"].default == ["x", "y = 2"] and params["h"].default == 5
 
 
 PLAIN_CELL = """
@@ -73,12 +73,12 @@ q = 1e999
 
 
 def test_a_plain_papermill_notebook_needs_no_annotations() -> None:
-    found = declared(PLAIN_CELL)
-    assert {name: parameter.type for name, parameter in found.items()} == dict(
+    params = declared(PLAIN_CELL)
+    assert {name: parameter.type for name, parameter in params.items()} == dict(
         a="int", b="float", c="str", d="bool", e="list", f="dict", g="any", h="any", i="any", j="float", k="int",
         l="int", m="int", n="str", o="int", p="any", q="any")
-    assert [found[name].default for name in "hiqk"] == ["3 * 60", "(1, 2)", "1e999", -2]
-    assert found["j"].help == "a share"
+    assert [params[name].default for name in "hiqk"] == ["3 * 60", "(1, 2)", "1e999", -2]
+    assert params["j"].help == "a share"
 
 
 def test_notebook_magics_in_the_cell_are_no_error() -> None:

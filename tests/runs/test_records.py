@@ -62,7 +62,7 @@ def test_whoever_looks_first_says_what_became_of_a_run(
     assert ws.runs[run.id].status == status
 
 
-def test_number_of_a_process_that_was_given_to_a_later_one_is_not_that_process(ws: Workspace) -> None:
+def test_reused_process_number_is_another_process(ws: Workspace) -> None:
     "This process is younger than the heartbeat says."
     import psutil
     age_s = now().timestamp() - psutil.Process().create_time()
@@ -106,7 +106,7 @@ def test_files_and_tables_are_outputs_too(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "low", None])
-def test_metric_that_is_no_finite_number_is_refused_and_nothing_of_its_kind_logged(run: Run, value: Any) -> None:
+def test_metric_that_is_not_finite_is_refused(run: Run, value: Any) -> None:
     with pytest.raises(BadParameter, match=f"loss={value}: a metric is a finite number"): run.log(rows=3, loss=value)
     assert run.record.metrics == {}
 

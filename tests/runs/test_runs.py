@@ -183,7 +183,7 @@ def test_reproduction_reads_the_versions_that_the_original_read(
     assert printed(ws, ws.runs.run(notebook, tags={"reproduces": original.id})) == ["t@1"]
 
 
-def test_kernel_that_there_is_not_is_refused_before_anything_is_recorded(
+def test_unknown_kernel_is_refused_before_anything_is_recorded(
     ws: Workspace, write_notebook: NotebookWriter,
 ) -> None:
     cold: Any = "cold"

@@ -57,8 +57,8 @@ def test_database_answers_as_the_records_do(
     for query in QUERIES:
         conditions = read_conditions(query, run_queries.EXAMPLE)
         meeting = [run.notebook for run in runs if all(holds(condition, run.asdict()) for condition in conditions)]
-        found = [run.notebook for run in records.search(query)]
-        if found != meeting: answers[query] = found, meeting
+        notebooks = [run.notebook for run in records.search(query)]
+        if notebooks != meeting: answers[query] = notebooks, meeting
     assert answers == {}
 
 

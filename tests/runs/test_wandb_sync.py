@@ -32,9 +32,7 @@ def test_a_key_from_a_login_is_for_its_host(monkeypatch: pytest.MonkeyPatch, tmp
     assert resolve_mode() == "online"
 
 
-def test_what_is_asked_counts_more_than_the_environment_and_that_more_than_the_key(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_mode_is_the_argument_before_the_environment_before_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_MODE", "dryrun")
     assert resolve_mode() == "offline" and resolve_mode("online") == "online"

@@ -1,8 +1,6 @@
 "The endpoints, asked without a network: answers, refusals, the key, what is counted."
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import pytest
 from starlette.testclient import TestClient
@@ -10,7 +8,7 @@ from starlette.testclient import TestClient
 from mlops_nb.base.project import Home
 from mlops_nb.serving.application import MAX_BODY, build_app
 from mlops_nb.serving.scorer import Scorer
-from serving_support import a_line, add_version, only_x, point, train, two_classes
+from serving_support import a_line, add_version, body_of, only_x, point, train, two_classes
 
 INFER = "/v2/models/line/infer"
 
@@ -29,13 +27,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture
 def client(home: Home) -> TestClient: return TestClient(build_app(home, ["line", "answer"]))
-
-
-def body_of(rows: pd.DataFrame) -> dict[str, Any]:
-    inputs = [
-        {"name": name, "datatype": "FP64", "shape": [len(rows)], "data": column.tolist()}
-        for name, column in rows.items()]
-    return {"id": "7", "inputs": inputs}
 
 
 def test_request_is_answered_as_a_batch_job_would(client: TestClient, home: Home) -> None:

@@ -39,7 +39,7 @@ def test_quantity_rises_where_it_rose_in_training(shared: Home) -> None:
     assert low == pytest.approx(-2, abs=0.5) and high == pytest.approx(2, abs=0.5)
 
 
-def test_prediction_of_a_binary_model_is_the_probability_of_the_greater_label(shared: Home) -> None:
+def test_binary_prediction_is_the_probability_of_the_greater_label(shared: Home) -> None:
     below, above = score(shared, "above", pd.DataFrame({"x": [-2.0, 2.0]})).prediction
     assert 0 <= below < 0.1 and 0.9 < above <= 1
 
@@ -109,7 +109,7 @@ def test_batch_holds_what_scoring_in_process_gives(shared: Home) -> None:
     assert batch.read(["prediction"]).columns.tolist() == ["prediction"]
 
 
-def test_same_rows_are_scored_once_for_each_label_alias_and_dataset_version(home: Home) -> None:
+def test_same_rows_are_scored_once(home: Home) -> None:
     add_version(home, "line", train(a_line().drop(columns="row")))
     for alias in "staging", "production": point(home, "line", 1, alias=alias)
     datasets, batches = Datasets(home), Batches(home)
@@ -139,7 +139,7 @@ def test_classes_are_profiled_as_text(shared: Home) -> None:
     assert predictions["prediction"].categories == batch.read(["prediction"]).prediction.value_counts().to_dict()
 
 
-def test_batches_are_found_by_what_scored_them_and_the_last_is_that_of_the_last_label(home: Home) -> None:
+def test_batches_are_found_by_what_scored_them(home: Home) -> None:
     for rounds in 5, 10: add_version(home, "line", train(a_line().drop(columns="row"), rounds=rounds))
     point(home, "line", 2)
     Datasets(home).add("rows", a_line(30).drop(columns="y"))

@@ -105,8 +105,8 @@ def _print_difference(difference: Difference, *, has_key: bool) -> None:
     for name, type in difference.columns_removed.items(): print(f"column gone: {name} {type}")
     for name, types in difference.types_changed.items(): print(f"type changed: {name} {' -> '.join(types)}")
     changed = f"{difference.changed:,} changed, " if has_key else ""
-    moved = f"{difference.added:,} added, {difference.removed:,} removed"
-    print(f"rows: {moved}, {changed}{difference.same:,} the same")
+    counts = f"{difference.added:,} added, {difference.removed:,} removed"
+    print(f"rows: {counts}, {changed}{difference.same:,} the same")
     for name, count in difference.changes.items(): print(f"changed in {count:,} rows: {name}")
     rows = [{
         "column": column.column, "PSI": column.psi, "missing before": column.missing_reference,

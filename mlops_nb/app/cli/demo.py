@@ -84,8 +84,8 @@ def _summary(folder: Path, report: Path) -> Group:
         "runs ls", f"model history {MODEL}", f"model show {MODEL}@production", "audit verify", f"serve {MODEL}",
         f"run report -p model {MODEL} -o report.ipynb")
     follow = "\n".join(f"  mlops-nb {words}" for words in commands)
-    told = f"{counted}\n\n[bold]The report[/bold]: {escape(str(report))}\n"
-    return Group(_by_month(ws, MODEL), told, f"Next, in {escape(str(folder))}:\n{follow}")
+    outcome = f"{counted}\n\n[bold]The report[/bold]: {escape(str(report))}\n"
+    return Group(_by_month(ws, MODEL), outcome, f"Next, in {escape(str(folder))}:\n{follow}")
 
 # %% ../../../nbs/11_app/cli/18_demo.ipynb #d92fc8d3
 commands = typer.Typer()

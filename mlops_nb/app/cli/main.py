@@ -78,10 +78,10 @@ def join_pairs(
 def _write_log(error: Exception) -> str:  # where the traceback is, for the message; empty when there is no place
     folder = Workspace().home.folder
     if not folder.is_dir(): return ""
-    told = "".join(traceback.format_exception(error))
+    trace = "".join(traceback.format_exception(error))
     try:
         with (folder / "mlops.log").open("a") as log:
-            log.write(f"{iso(now())} mlops-nb {' '.join(sys.argv[1:2])}\n{told}\n")
+            log.write(f"{iso(now())} mlops-nb {' '.join(sys.argv[1:2])}\n{trace}\n")
     except OSError: return ""
     return f" (traceback in {folder / 'mlops.log'})"
 

@@ -109,8 +109,8 @@ def _report(ended: Sequence[Ended], *, as_json: bool) -> None:
     if as_json: print_records(done, as_json=True)
     elif done:
         compare = f"mlops-nb runs compare {done[0].id} {done[-1].id}"
-        told = f"{len(done)} of {len(ended)} points succeeded; side by side: {compare}"
-        open_console().print(told, soft_wrap=True)
+        summary = f"{len(done)} of {len(ended)} points succeeded; side by side: {compare}"
+        open_console().print(summary, soft_wrap=True)
     if len(done) == len(ended): return
     failed = f"{len(ended) - len(done)} of {len(ended)} points did not succeed"
     raise RunFailed(f"{failed}: mlops-nb runs ls --where 'status = failed'")
