@@ -26,10 +26,10 @@ pytestmark = [pytest.mark.dask, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     "Of a scheduler with two workers, each a process of its own."
-    import dask
+    from dask import config
     from distributed import LocalCluster
     leaves_nothing = {"distributed.nanny.pre-spawn-environ": {}}  # in the environment of this process
-    with dask.config.set(leaves_nothing):
+    with config.set(leaves_nothing):
         cluster = LocalCluster(
             n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50)
         with cluster: yield str(cluster.scheduler_address)
