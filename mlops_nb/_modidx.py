@@ -2478,6 +2478,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'mlops_nb/pipelines/plans.py'),
                                           'mlops_nb.pipelines.plans._as_recorded': ( '04_pipelines/plans.html#_as_recorded',
                                                                                      'mlops_nb/pipelines/plans.py'),
+                                          'mlops_nb.pipelines.plans._planned': ( '04_pipelines/plans.html#_planned',
+                                                                                 'mlops_nb/pipelines/plans.py'),
                                           'mlops_nb.pipelines.plans.as_planned': ( '04_pipelines/plans.html#as_planned',
                                                                                    'mlops_nb/pipelines/plans.py'),
                                           'mlops_nb.pipelines.plans.make_plan': ( '04_pipelines/plans.html#make_plan',

@@ -48,6 +48,7 @@ def holds_a_conditional(node: ast.AST) -> bool:
     return any(isinstance(inner, ast.IfExp) for inner in ast.walk(node) if inner is not node)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", (["ruff", "check", "."], ["pyright"], ["lint-imports"]), ids=lambda words: words[0])
 def test_tool_has_nothing_to_say(command: list[str]) -> None:
     tool = Path(sys.executable).with_name(command[0])
@@ -55,6 +56,7 @@ def test_tool_has_nothing_to_say(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_no_conditional_stands_inside_another_or_inside_an_f_string() -> None:
     wrong = [
         f"{where} line {node.lineno}"

@@ -9,6 +9,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import nbformat
+import pytest
 
 import mlops_nb
 from support import ROOT, notebooks
@@ -36,6 +37,7 @@ def contents(project: Path) -> dict[Path, bytes]:
     return {path.relative_to(project): path.read_bytes() for path in paths if path.suffix in (".py", ".ipynb")}
 
 
+@pytest.mark.slow
 def test_export_and_clean_leave_no_difference(tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path)
     before = contents(project)
@@ -46,6 +48,7 @@ def test_export_and_clean_leave_no_difference(tmp_path: Path) -> None:
     assert [str(path) for path in before if before[path] != after[path]] == []
 
 
+@pytest.mark.slow
 def test_mend_in_a_generated_module_finds_its_way_back(tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path)
     module, notebook = project / "mlops_nb/base/core.py", project / "nbs/00_base/01_core.ipynb"
@@ -118,6 +121,7 @@ def test_tests_have_the_folders_of_the_library() -> None:
     assert [name for name in sorted(folders) if not (ROOT / "mlops_nb" / name).is_dir()] == []
 
 
+@pytest.mark.slow
 def test_wheel_ships_notebooks_and_types(tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path / "project")
     (project / "mlops_nb" / "py.typed").touch()

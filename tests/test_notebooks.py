@@ -2,15 +2,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support import ROOT, notebooks
 
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+
 LIMIT_S = 300
+TAKES_SECONDS = re.compile(  # in a cell that is an example
+    r"\b(fit|begin_run|current_run|CliRunner|Datasets|Home|Workspace)\(|kernel|papermill|wandb")
 # A server process imports these once, and each notebook begins as a fork of it. None starts a thread when imported.
 PRELOADED = [
     "nbdev.test", "fastcore.test", "numpy", "pandas", "pyarrow.parquet", "scipy.stats", "sklearn.base", "lightgbm",
@@ -33,7 +41,18 @@ def _run(notebook: str, output: Path, environment: dict[str, str]) -> None:
     raise SystemExit(0 if passed else 1)
 
 
-@pytest.mark.parametrize("notebook", notebooks())
+def _examples(notebook: str) -> str:
+    cells = ("".join(cell["source"]) for cell in json.loads((ROOT / notebook).read_text())["cells"])
+    return "\n".join(source for source in cells if not source.startswith("#| export"))
+
+
+def _marked(notebook: str) -> ParameterSet:
+    "`slow` when its examples train a model, record a run, add a dataset, or start a kernel."
+    slow = [pytest.mark.slow] if TAKES_SECONDS.search(_examples(notebook)) else []
+    return pytest.param(notebook, marks=slow, id=notebook)
+
+
+@pytest.mark.parametrize("notebook", [_marked(notebook) for notebook in notebooks()])
 def test_notebook_runs_from_top_to_bottom(notebook: str, tmp_path: Path) -> None:
     environment = dict(os.environ)
     if notebook.startswith("nbs/workflows/"): environment["MLOPS_HOME"] = str(tmp_path / ".mlops")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from ..base.core import author, canonical_json, iso, now
-from ..base.errors import BadParameter, MLOpsError
+from ..base.errors import BadParameter, MLOpsError, NotFound
 from ..base.project import Home
 from .declarations import Pipeline
 from .fingerprints import Parts, fingerprint, fingerprint_parts
@@ -39,6 +39,10 @@ class PlannedStep:
     "A step, with its notebook where it lies."
     step: Step
     path: Path
+
+def _planned(step: Step, find: Callable[[str], Path]) -> PlannedStep:
+    try: return PlannedStep(step=step, path=find(step.notebook))
+    except NotFound as error: raise NotFound(f"step {step.name}: {error}") from None
 
 def _as_recorded(planned: PlannedStep) -> RecordedStep:
     "Check a step as far as its parameters are known."
@@ -77,7 +81,7 @@ def make_plan(
     "Check a pipeline and run nothing; raise `BadParameter` or `BadNotebook` for what cannot be executed."
     declared = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
     given = declared.check(params)
-    steps = {step.name: PlannedStep(step=step, path=find(step.notebook)) for step in declared.steps(given)}
+    steps = {step.name: _planned(step, find) for step in declared.steps(given)}
     graph = [_as_recorded(planned) for planned in steps.values()]
     try: canonical_json(graph)
     except (TypeError, ValueError) as error:

@@ -32,6 +32,7 @@ def test_models_are_offered_with_all_that_can_be_done_with_them(kind: type[objec
     assert _public(kind) - {"home"} <= _public(ModelsDoor)
 
 
+@pytest.mark.slow
 def test_every_collection_of_a_workspace_speaks_the_one_grammar(ws: Workspace) -> None:
     for name in COLLECTIONS:
         collection = getattr(ws, name)

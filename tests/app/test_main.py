@@ -57,6 +57,7 @@ Cli = Callable[..., CompletedProcess[str]]
 NotebookWriter = Callable[..., Path]
 
 
+@pytest.mark.slow
 def test_notebook_that_raises_is_status_1_and_names_cell_and_error(cli: Cli, write_notebook: NotebookWriter) -> None:
     write_notebook("a.ipynb", "1 / 0")
     done = cli("run", "a.ipynb")
@@ -107,6 +108,7 @@ def test_store_of_a_later_release_is_said_plainly(typed: Typed, ws: Workspace) -
     assert "pip install -U mlops_nb" in printed.err
 
 
+@pytest.mark.slow
 def test_signature_mismatch_is_refused_with_every_difference(typed: Typed, ws: Workspace) -> None:
     ws.runs.run(workflow("train"), {"register_as": "tumour"})
     rows = ws.datasets["tumours"].read().drop(columns=["mean radius", "mean area"])

@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from app_support import Typed
 from mlops_nb.app.workspace import Workspace
 
@@ -12,6 +14,7 @@ NotebookWriter = Callable[..., Path]
 LOGS = "from mlops_nb import current_run\ncurrent_run().log(loss=0.5)"
 
 
+@pytest.mark.slow
 def test_run_is_shown_with_the_field_names_of_the_python_object(
     typed: Typed, ws: Workspace, write_notebook: NotebookWriter,
 ) -> None:
@@ -34,11 +37,13 @@ def test_parameters_are_shown_and_nothing_is_run(typed: Typed, ws: Workspace, wr
     assert ws.runs.search() == []
 
 
+@pytest.mark.slow
 def test_markup_of_a_tag_is_printed_as_it_is(typed: Typed, write_notebook: NotebookWriter) -> None:
     write_notebook("a.ipynb", "from mlops_nb import current_run\ncurrent_run().tag(note='[red]alarm[/red]')")
     assert typed("run", "a.ipynb").out.rstrip().endswith("note=[red]alarm[/red]")
 
 
+@pytest.mark.slow
 def test_sweep_reports_the_points_that_failed(typed: Typed, ws: Workspace, write_notebook: NotebookWriter) -> None:
     write_notebook("a.ipynb", "assert n < 3", parameters="n: int = 1")
     printed = typed("sweep", "a.ipynb", "--over", "n=1,2,3", "-j", "2")

@@ -15,6 +15,7 @@ from mlops_nb.base.store import Store, _migrate
 HEAD_ROW = dict(id=1, seq=1, hash="whole")
 
 
+@pytest.mark.slow
 def test_migrated_schema_is_that_of_the_tables(url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext

@@ -19,6 +19,7 @@ def of(values: Any) -> Profile:
     return profile(pd.DataFrame({"x": values}))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(tables(least=1))
 def test_a_table_is_at_no_distance_from_itself(table: pd.DataFrame) -> None:
@@ -50,6 +51,7 @@ def draw(rng: np.random.Generator, n: int, *, shift: float = 0.0) -> pd.DataFram
     })
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [8, 20, 60, 200])
 def test_a_small_window_of_the_same_source_has_not_drifted(rows: int) -> None:
     rng = np.random.default_rng(rows)

@@ -34,6 +34,7 @@ def test_digest_of_rows_never_changes(datasets: Datasets) -> None:
     assert datasets.add("t", WIDE).digest == "b22371b7ac0dab46fa512579553196aa78c91a3e0d13ec5ed196b756f4d4f668"
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 15), max_size=4), st.sampled_from(["zstd", "snappy", "none"]), st.integers(1, 20))
 @settings(deadline=None, max_examples=25)
 def test_same_rows_are_the_same_version_however_they_are_cut_and_packed(
@@ -59,6 +60,7 @@ def test_any_change_is_another_version(datasets: Datasets) -> None:
     assert [datasets.add("t", table).version for table in (WIDE, *changed)] == [1, 2, 3, 4, 5, 6, 7]
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6))
 @example([1, 31, 37])
 @settings(deadline=None, max_examples=20)
@@ -109,6 +111,7 @@ Datasets(Home({root!r})).add('t', pa.RecordBatchReader.from_batches(pa.schema({{
 """
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_a_large_table_leaves_nothing_named(home: Home) -> None:
     writing = home.folder / "artifacts"
     with subprocess.Popen([sys.executable, "-c", ENDLESS.format(root=str(home.root))]) as process:

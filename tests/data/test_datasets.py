@@ -27,6 +27,7 @@ def _add(root: Path, number: int) -> int:
     return Datasets(Home(root)).add("t", pd.DataFrame({"a": [number]})).version
 
 
+@pytest.mark.slow
 def test_versions_added_at_once_all_exist_in_an_order(home: Home, processes: Processes) -> None:
     with processes(4) as pool: numbers = list(pool.map(_add, [home.root] * 8, range(8)))
     assert sorted(numbers) == [1, 2, 3, 4, 5, 6, 7, 8]

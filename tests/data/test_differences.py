@@ -27,6 +27,7 @@ def _table(rows: KeyedRows) -> pd.DataFrame:
         "n": pd.array(numbers, dtype="Int64")})
 
 
+@pytest.mark.slow
 @given(keyed_rows, keyed_rows)
 @settings(deadline=None, max_examples=40)
 def test_rows_by_key_are_those_of_a_slow_and_obvious_way(

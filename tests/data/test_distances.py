@@ -72,6 +72,7 @@ def test_chance_exceeds_the_critical_value_once_in_a_hundred_times(rows: int) ->
     assert 0.005 < np.mean(np.array(apart) > critical) < 0.016  # 6 standard deviations of 10,000 draws
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(pairs)
 def test_every_row_is_in_one_bin_of_both_sides(pair: tuple[pd.DataFrame, pd.DataFrame]) -> None:
@@ -83,6 +84,7 @@ def test_every_row_is_in_one_bin_of_both_sides(pair: tuple[pd.DataFrame, pd.Data
     assert (bins.expected[-1], bins.actual[-1]) == (before.x.isna().sum(), after.x.isna().sum())
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(pairs)
 @example((pd.DataFrame({"x": [-np.inf, 1.0, 2.0]}), pd.DataFrame({"x": [-np.inf, np.inf, np.inf, 7.0]})))

@@ -16,6 +16,7 @@ from mlops_nb.data.validation import validate
 GOOD = pd.DataFrame({"carrier": ["UA", "DL", "B6"], "distance": [1400, 762, 1576]})
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(tables(least=1, but=("object",)), st.sampled_from([0.0, 0.5, 1e300]))
 def test_table_meets_what_was_inferred_from_it(table: pd.DataFrame, margin: float) -> None:

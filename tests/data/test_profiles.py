@@ -32,6 +32,7 @@ def exact_part(column: ColumnProfile) -> dict[str, Any]:
     return {name: getattr(column, name) for name in EXACT}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(tables())
 def test_a_profile_survives_json(table: pd.DataFrame) -> None:
@@ -45,12 +46,14 @@ def test_every_profile_shows_itself(table: pd.DataFrame) -> None:
     assert "Profile of" in profile(table)._repr_html_()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(tables(least=1))
 def test_the_order_of_rows_does_not_matter(table: pd.DataFrame) -> None:
     assert exact_part(profile(table)["x"]) == exact_part(profile(table.iloc[::-1])["x"])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(tables(least=1), st.lists(st.integers(0, 60), max_size=3))
 def test_parts_add_up_to_the_whole(table: pd.DataFrame, cuts: list[int]) -> None:
@@ -77,6 +80,7 @@ def flights() -> pd.DataFrame:
     })
 
 
+@pytest.mark.slow
 def test_frames_tables_and_batches_have_the_same_profile(flights: pd.DataFrame) -> None:
     arrow = pa.Table.from_pandas(flights, preserve_index=False)
     of_frame = profile(flights)

@@ -57,6 +57,7 @@ def test_by_time_parts_follow_each_other(table: pd.DataFrame, parts: dict[str, f
     assert _is_of_size(part, parts, within=table.t.value_counts().max())
 
 
+@pytest.mark.slow
 @given(tables, shares, seeds)
 @settings(deadline=None)
 def test_by_group_no_group_is_in_two_parts(table: pd.DataFrame, parts: dict[str, float], seed: int) -> None:
@@ -156,6 +157,7 @@ def _split(root: Path) -> list[int]:
     return Splits(home).make(Datasets(home)["t"], "halves", HALVES).assignment().tolist()
 
 
+@pytest.mark.slow
 def test_split_is_made_once_whoever_asks(home: Home, processes: Processes) -> None:
     version = Datasets(home).add("t", _table(50))
     with processes(4) as pool: assignments = list(pool.map(_split, [home.root] * 8))

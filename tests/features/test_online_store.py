@@ -124,6 +124,7 @@ def _materialize(job: tuple[str, int]) -> str:
     except BadParameter as error: return str(error)
 
 
+@pytest.mark.slow
 def test_two_at_once_leave_the_later_moment(airports: Airports) -> None:
     airports.features.register(airports.view)
     jobs = [(str(airports.ws.root), hour) for hour in (5, 1, 4, 2)]
@@ -169,6 +170,7 @@ OnlineStore(Path({str(store.file)!r})).write(view, rows())"""
     assert store.write(view(version=2, until_us=2), [([7], 1, [8])]) and store.get("v", {"n": 7}).values == (8,)
 
 
+@pytest.mark.slow
 def test_store_that_cannot_be_written_says_so_and_serves_on(store: OnlineStore) -> None:
     store.write(view(), [([1], 0, [1])])
     store.close()

@@ -85,6 +85,7 @@ def test_gate_asks_for_the_views_that_a_model_learned_from(airports: Airports, m
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.slow
 def test_features_by_hand(airports: Airports, cli: Cli, cli_json: Callable[..., Any]) -> None:
     done = cli("features", "materialize", airports.view, "--until", "2013-01-01T04:00")
     assert done.returncode == 0, done.stderr
@@ -95,6 +96,7 @@ def test_features_by_hand(airports: Airports, cli: Cli, cli_json: Callable[..., 
     assert shown["lineage"]["strong"] == ["weather.wind"] and shown["online"]["view"] == "airport@1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words, says", [
     (("show", "nosuch"), "no feature view 'nosuch'"),
     (("materialize", "nosuch:f"), "feature view nosuch:f: No module named 'nosuch'"),

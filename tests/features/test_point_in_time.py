@@ -64,6 +64,7 @@ def slow_join(asked: Asked, facts: Facts, *, late: bool, ttl: int | None) -> lis
     return answers
 
 
+@pytest.mark.slow
 @given(asked_rows, fact_rows, ttls)
 @settings(deadline=None, max_examples=80)
 def test_as_of_is_the_slow_join(asked: Asked, facts: Facts, ttl: int | None) -> None:
@@ -72,6 +73,7 @@ def test_as_of_is_the_slow_join(asked: Asked, facts: Facts, ttl: int | None) -> 
     assert joined["v"].to_pylist() == slow_join(asked, facts, late=False, ttl=ttl)
 
 
+@pytest.mark.slow
 @given(asked_rows, fact_rows, ttls)
 @settings(deadline=None, max_examples=80)
 def test_as_of_of_late_events_is_the_slow_join(asked: Asked, facts: Facts, ttl: int | None) -> None:

@@ -48,6 +48,7 @@ print(compare_predictions(y, p, p ** 2, task="binary", n_boot=40).asdict())
 """
 
 
+@pytest.mark.slow
 def test_number_of_threads_changes_no_bit() -> None:
     def run(threads: str) -> str:
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
@@ -57,6 +58,7 @@ def test_number_of_threads_changes_no_bit() -> None:
     assert "roc_auc" in printed and run("2") == printed
 
 
+@pytest.mark.slow
 def test_a_million_rows_stay_under_200_megabytes() -> None:
     y, p = logistic(1_000_000, 13)
     tracemalloc.start()
@@ -67,6 +69,7 @@ def test_a_million_rows_stay_under_200_megabytes() -> None:
     assert peak < 200e6 and evaluation.n_boot == comparison.n_boot == 40
 
 
+@pytest.mark.slow
 def test_result_says_how_many_replicates_were_drawn() -> None:
     y = np.tile([0.0, 1.0], 600_000)
     drawn = evaluate(y, y + 1, "regression", n_boot=200).n_boot

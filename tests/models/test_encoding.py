@@ -106,6 +106,7 @@ def test_every_encoded_column_has_a_name(kind: Any) -> None:
     assert not any(set(name) & set(' ()[]{}",:') for name in names)
 
 
+@pytest.mark.slow
 @given(tables(least=1))
 @settings(max_examples=300, deadline=None)
 def test_a_row_is_encoded_the_same_alone_and_among_others(table: pd.DataFrame) -> None:

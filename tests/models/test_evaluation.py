@@ -15,6 +15,7 @@ from predictions import HONEST, logistic
 ROUNDS = 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stretch", [1.0, 1.4], ids=["calibrated", "overconfident"])
 def test_binary_intervals_hold_the_truth_as_often_as_they_say(stretch: float) -> None:
     y, p = logistic(2_000_000, 10**6, stretch=stretch)

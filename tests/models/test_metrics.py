@@ -41,6 +41,7 @@ def columns_of(rows: list[Any]) -> tuple[np.ndarray, ...]:
     return tuple(np.array(column) for column in zip(*rows, strict=True))
 
 
+@pytest.mark.slow
 @given(BINARY_ROWS)
 @settings(max_examples=300, deadline=None)
 def test_binary_metrics_equal_sklearn_with_ties_and_weights(rows: list[Row]) -> None:
@@ -57,6 +58,7 @@ def class_rows(k: int) -> st.SearchStrategy[list[Any]]:
     return st.lists(st.tuples(st.integers(0, k - 1), shares, WEIGHTS), min_size=2, max_size=30)
 
 
+@pytest.mark.slow
 @given(st.integers(2, 5).flatmap(lambda k: st.tuples(st.just(k), class_rows(k))))
 @settings(max_examples=100, deadline=None)
 def test_multiclass_metrics_equal_sklearn(case: tuple[int, list[Any]]) -> None:
@@ -75,6 +77,7 @@ def test_multiclass_metrics_equal_sklearn(case: tuple[int, list[Any]]) -> None:
 THOUSANDTHS = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
 
 
+@pytest.mark.slow
 @given(hnp.arrays(float, st.tuples(st.integers(2, 40), st.just(3)), elements=THOUSANDTHS), st.sampled_from([0.0, 1e6]))
 @settings(max_examples=200, deadline=None)
 def test_regression_metrics_equal_sklearn_also_far_from_zero(rows: np.ndarray, offset: float) -> None:
@@ -87,6 +90,7 @@ def test_regression_metrics_equal_sklearn_also_far_from_zero(rows: np.ndarray, o
         assert values["r2"] == pytest.approx(sk.r2_score(y, p, sample_weight=w), rel=1e-6)
 
 
+@pytest.mark.slow
 @given(BINARY_ROWS, st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
 def test_order_of_rows_changes_no_metric_and_no_bin(rows: list[Row], random: Random) -> None:
@@ -104,6 +108,7 @@ def test_calibration_error_is_that_of_ten_equal_bins() -> None:
     assert measure(y, p, "binary")["calibration_error"] == pytest.approx(naive, abs=EXACT)
 
 
+@pytest.mark.slow
 def test_import_stays_light() -> None:
     modules = "evaluation", "paired_comparison", "slices", "calibration"
     heavy = "sklearn", "scipy", "plotly", "lightgbm"

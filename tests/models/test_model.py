@@ -55,6 +55,7 @@ CASES = pd.DataFrame([CALM, STORM], index=[41, 7])
 def predict(model: Model, rows: Any = CASES) -> Any: return model.predict(rows, identity)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [by_trees, by_line])
 def test_probability_is_that_of_the_later_class(train: Train) -> None:
     model = train(data_of("binary"))

@@ -78,6 +78,7 @@ print(hashlib.sha256(dump_estimator(forest)).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_same_estimator_is_the_same_bytes_in_every_process() -> None:
     elsewhere = subprocess.run([sys.executable, "-c", DUMP], capture_output=True, text=True, check=True, timeout=60)
     forest = RandomForestClassifier(4, random_state=0).fit(X, Y)

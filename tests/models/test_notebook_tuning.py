@@ -51,6 +51,7 @@ def states(studies: Studies, name: str = "bowl") -> list[str]:
     return [trial.state.name for trial in studies[name].trials]
 
 
+@pytest.mark.slow
 def test_best_trial_is_a_recorded_run(ws: Workspace, bowl: Path) -> None:
     ends: list[TrialEnd] = []
     best = ws.studies.optimize(
@@ -70,6 +71,7 @@ def test_highest_is_found_when_asked_for(ws: Workspace, bowl: Path) -> None:
     assert best.metrics["height"] == max(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_resumed_study_draws_as_it_would_have(ws: Workspace, bowl: Path, jobs: int) -> None:
     "With more trials than the sampler draws at random, so that what it learned shows."
@@ -86,6 +88,7 @@ def test_seed_decides_what_is_drawn(ws: Workspace, bowl: Path) -> None:
     assert one == same != other
 
 
+@pytest.mark.slow
 def test_trial_that_fails_stops_nobody_and_is_no_result(ws: Workspace, write_notebook: WriteNotebook) -> None:
     notebook = write_notebook("bowl.ipynb", "assert x > -0.8", HEIGHT, parameters=PARAMETERS)
     ws.studies.optimize(notebook, ACROSS, "height", n_trials=3, jobs=1)
@@ -120,12 +123,14 @@ def test_secret_is_not_tuned(ws: Workspace, write_notebook: WriteNotebook) -> No
         ws.studies.optimize(notebook, {"key": ["a", "b"]}, "height")
 
 
+@pytest.mark.slow
 def test_metric_that_is_not_logged_ends_the_study_with_those_that_are(ws: Workspace, bowl: Path) -> None:
     with pytest.raises(BadParameter, match="logged no 'depth'; it logged height"):
         ws.studies.optimize(bowl, ACROSS, "depth", n_trials=2, executor=Instant(2))
     assert states(ws.studies) == ["FAIL", "FAIL"]
 
 
+@pytest.mark.slow
 def test_study_of_another_kind_is_not_mixed_in(ws: Workspace, bowl: Path) -> None:
     def go_on(space: dict[str, Any], **options: Any) -> None:
         ws.studies.optimize(bowl, space, "height", n_trials=3, executor=Instant(1), **options)
@@ -139,6 +144,7 @@ def test_study_of_another_kind_is_not_mixed_in(ws: Workspace, bowl: Path) -> Non
     assert states(ws.studies) == ["COMPLETE"] and len(ws.runs.search()) == 1
 
 
+@pytest.mark.slow
 def test_study_where_nothing_succeeds_ends(ws: Workspace, write_notebook: WriteNotebook) -> None:
     bad = write_notebook("bad.ipynb", "1 / 0", parameters=PARAMETERS)
     with pytest.raises(RunFailed, match=r"none of 2 trials of study bad succeeded; the last: .*ZeroDivisionError"):
@@ -155,6 +161,7 @@ pathlib.Path(f"begun-{x}").touch()
 """
 
 
+@pytest.mark.slow
 def test_interrupted_study_goes_on(ws: Workspace, write_notebook: WriteNotebook, tmp_path: Path) -> None:
     write_notebook("bowl.ipynb", WAITS_AT_THE_THIRD, HEIGHT, parameters=PARAMETERS)
     words = "tune", "bowl.ipynb", "--over", "x=-5..5", "--metric", "height", "-n", "4", "-j", "1"
@@ -168,6 +175,7 @@ def test_interrupted_study_goes_on(ws: Workspace, write_notebook: WriteNotebook,
     assert states(ws.studies) == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
 
 
+@pytest.mark.slow
 def test_tune_by_hand(
     cli: Callable[..., subprocess.CompletedProcess[str]], cli_json: Callable[..., Any], bowl: Path, ws: Workspace,
 ) -> None:

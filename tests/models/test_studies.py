@@ -58,6 +58,7 @@ def test_study_with_several_objectives_is_listed_without_a_best(studies: Studies
     assert (summary.direction, summary.best_value, summary.trials) == ("minimize, maximize", None, {"complete": 1})
 
 
+@pytest.mark.slow
 def test_study_that_is_not_there_is_answered_with_those_that_are(studies: Studies) -> None:
     with pytest.raises(NotFound, match="there is no study 'none'; there is none yet"): studies["none"]
     studies.open("parabola")
@@ -67,6 +68,7 @@ def test_study_that_is_not_there_is_answered_with_those_that_are(studies: Studie
     assert studies.get("none") is None and studies.get("parabola") is not None
 
 
+@pytest.mark.slow
 def test_study_goes_on_in_either_database(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLOPS_HOME", str(tmp_path / ".mlops"))
     for n_trials in 2, 3:

@@ -116,6 +116,7 @@ def test_features_whose_names_lightgbm_cannot_tell_apart_are_trained_on() -> Non
     assert model.importance().index.tolist() == ["delay (min)", "delay [min]"]
 
 
+@pytest.mark.slow
 def test_estimator_sees_encoded_training_rows_and_is_recorded() -> None:
     model = fit_estimator(KINDS, LogisticRegression(C=0.5), trained_on=("kinds@1",))
     features, labels = KINDS.matrix(held_out=False)

@@ -30,6 +30,7 @@ def data_of(task: str) -> TrainingData:
     return prepare(X.assign(target=TARGETS[task]), "target", identity, held_out=HELD_OUT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task, metric", [
     ("binary", "log_loss"), ("multiclass", "log_loss"), ("regression", "rmse")])
 def test_best_parameters_give_training_the_loss_that_the_study_saw(ws: Workspace, task: str, metric: str) -> None:
@@ -43,6 +44,7 @@ def test_best_parameters_give_training_the_loss_that_the_study_saw(ws: Workspace
     assert study.best_value == min(trial.value for trial in study.trials if trial.value is not None)
 
 
+@pytest.mark.slow
 def test_interrupted_trial_leaves_no_trace_in_what_follows(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     data, suggest = data_of("binary"), optuna.Trial.suggest_int
 
@@ -61,6 +63,7 @@ def test_interrupted_trial_leaves_no_trace_in_what_follows(ws: Workspace, monkey
     assert [(trial.params, trial.value) for trial in resumed] == [(trial.params, trial.value) for trial in whole]
 
 
+@pytest.mark.slow
 def test_trial_that_falls_behind_is_pruned_and_counts(ws: Workspace) -> None:
     study = ws.studies.open("s")
     tune(study, data_of("binary"), n_trials=12, max_rounds=200, seed=0, num_threads=1)

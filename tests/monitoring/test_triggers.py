@@ -108,6 +108,7 @@ def test_breach_is_retrained_for_once(champion: Home) -> None:
     assert due(monitor) == another
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", ["train", "evaluate", "promote"])
 def test_retraining_that_failed_half_way_is_still_due(champion: Home, fails: str) -> None:
     add_rows(champion)

@@ -18,6 +18,7 @@ def second(n: int = 1): step("a")
 """
 
 
+@pytest.mark.slow
 def test_failed_execution_is_told_shown_and_drawn(
     by_hand: ByHand, write_notebook: WriteNotebook, write_pipeline: WritePipeline, tmp_path: Path,
 ) -> None:
@@ -46,6 +47,7 @@ def test_pipeline_that_was_not_run_yet_is_drawn_as_it_waits(
     assert drawn.code == 0 and "waiting" in drawn.out
 
 
+@pytest.mark.slow
 def test_ended_execution_is_printed_as_json(
     cli_json: CliJson, write_notebook: WriteNotebook, write_pipeline: WritePipeline,
 ) -> None:
@@ -56,6 +58,7 @@ def test_ended_execution_is_printed_as_json(
     assert [(step["name"], step["state"], step["reused"]) for step in ended["steps"]] == [("a", "succeeded", False)]
 
 
+@pytest.mark.slow
 def test_secret_reaches_the_step_and_no_record(
     by_hand: ByHand, ws: Workspace, write_notebook: WriteNotebook, write_pipeline: WritePipeline,
     monkeypatch: pytest.MonkeyPatch,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlops_nb.app.workspace import Workspace
-from mlops_nb.base.errors import BadNotebook, BadParameter, MLOpsError
+from mlops_nb.base.errors import BadParameter, MLOpsError, NotFound
 from mlops_nb.pipelines.declarations import Pipeline, load_pipeline
 from mlops_nb.pipelines.steps import step
 from pipelines_support import RUN, WriteNotebook, one_step
@@ -76,7 +76,7 @@ def test_file_is_read_anew_even_within_a_second(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("declare, error, says", [
-    (lambda: step("nosuch"), BadNotebook, "step nosuch: .*does not exist"),
+    (lambda: step("nosuch"), NotFound, "step nosuch: there is no notebook 'nosuch'"),
     (lambda: step("a", m=1), BadParameter, "step a: .*no parameter 'm'; it takes n"),
     (lambda: step("a", n="many"), BadParameter, "step a: .*allowed is int"),
     (lambda: step("a", m=step("a")["x"]), BadParameter, "step a-2: .*no parameter 'm'"),
@@ -91,6 +91,7 @@ def test_mistakes_are_told_before_anything_runs(
     assert ws.runs.search() == [] and ws.pipelines.list() == []
 
 
+@pytest.mark.slow
 def test_parameter_without_a_default_may_be_promised(ws: Workspace, write_notebook: WriteNotebook) -> None:
     write_notebook("a.ipynb", f"{RUN}; run.tag(m=7)")
     write_notebook("b.ipynb", f"{RUN}; run.log(m=m)", parameters="m: int  # in [5, 9]")

@@ -21,6 +21,7 @@ from support import start, wait_for
 
 # ---- failing, trying again, side by side
 
+@pytest.mark.slow
 def test_failed_step_leaves_other_branches_and_their_results(
     ws: Workspace, write_notebook: WriteNotebook, tmp_path: Path,
 ) -> None:
@@ -45,6 +46,7 @@ def test_failed_step_leaves_other_branches_and_their_results(
     assert again.id != run.id and [made.reused for made in again.steps] == [True, False, True, False, False]
 
 
+@pytest.mark.slow
 def test_retries_are_counted_and_wait_twice_as_long_each_time(ws: Workspace, write_notebook: WriteNotebook) -> None:
     tries = "with open('tries', 'a') as file: file.write('x')"
     write_notebook("a.ipynb", tries, "assert len(open('tries').read()) > 2")
@@ -57,6 +59,7 @@ def test_retries_are_counted_and_wait_twice_as_long_each_time(ws: Workspace, wri
     assert pauses[0].total_seconds() >= 0.2 and pauses[1].total_seconds() >= 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retries, runs", [(0, 1), (1, 2)])
 def test_failure_is_final_when_the_retries_are_used_up(
     ws: Workspace, write_notebook: WriteNotebook, retries: int, runs: int,
@@ -85,6 +88,7 @@ def test_independent_steps_run_side_by_side(ws: Workspace, write_notebook: Write
     assert ws.pipelines.run(flow, jobs=2).status == "succeeded"
 
 
+@pytest.mark.slow
 def test_pause_holds_no_place(ws: Workspace, write_notebook: WriteNotebook) -> None:
     "With one job at a time, a step that waits for its retry lets the next one pass, which mends it."
     write_notebook("a.ipynb", "import pathlib; assert pathlib.Path('mended').exists()")
@@ -131,6 +135,7 @@ def flow(ws: Workspace) -> Callable[[], Pipeline]:
     return lambda: load_pipeline("flow.py", ws.root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent, status, code", [(signal.SIGKILL, "lost", -9), (signal.SIGINT, "cancelled", 130)])
 def test_broken_off_pipeline_goes_on_at_its_first_unfinished_step(
     at_work: subprocess.Popen[str], flow: Callable[[], Pipeline], ws: Workspace, tmp_path: Path,
@@ -151,6 +156,7 @@ def test_broken_off_pipeline_goes_on_at_its_first_unfinished_step(
     assert len(ws.pipelines.list("flow")) == 2  # one that has ended is not resumed
 
 
+@pytest.mark.slow
 def test_resumed_step_runs_again_when_its_code_changed(
     at_work: subprocess.Popen[str], flow: Callable[[], Pipeline], ws: Workspace, write_notebook: WriteNotebook,
     tmp_path: Path,
@@ -164,6 +170,7 @@ def test_resumed_step_runs_again_when_its_code_changed(
     assert after.id == before.id and after["a"].id != before["a"].id and after["b"].params == {"x": "other"}
 
 
+@pytest.mark.slow
 def test_other_parameters_or_another_graph_begin_a_new_execution(
     at_work: subprocess.Popen[str], flow: Callable[[], Pipeline], ws: Workspace, write_pipeline: WritePipeline,
     tmp_path: Path,
@@ -177,6 +184,7 @@ def test_other_parameters_or_another_graph_begin_a_new_execution(
     assert sorted(run.status for run in ws.pipelines.list()) == ["lost", "succeeded", "succeeded"]
 
 
+@pytest.mark.slow
 def test_second_process_is_told_that_the_first_is_at_work(
     at_work: subprocess.Popen[str], flow: Callable[[], Pipeline], ws: Workspace, tmp_path: Path,
 ) -> None:
@@ -187,6 +195,7 @@ def test_second_process_is_told_that_the_first_is_at_work(
     assert [run.status for run in ws.pipelines.list()] == ["succeeded"]
 
 
+@pytest.mark.slow
 def test_execution_without_a_heartbeat_is_lost_wherever_it_was(ws: Workspace, write_notebook: WriteNotebook) -> None:
     write_notebook("a.ipynb", "print(1)", parameters="n: int = 1")
     id = ws.pipelines.run(one_step).id

@@ -18,6 +18,7 @@ from pipelines_support import RUN, RanAgain, WriteNotebook, one_step
 DECLARED = "n: int = 1\ntable: str = 'table.csv'"
 
 
+@pytest.mark.slow
 def test_result_is_reused_until_what_decides_it_changes(
     ws: Workspace, write_notebook: WriteNotebook, ran_again: RanAgain, tmp_path: Path,
 ) -> None:
@@ -56,6 +57,7 @@ def change_what_decides_nothing(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
+@pytest.mark.slow
 def test_floating_reference_is_asked_again(ws: Workspace, write_notebook: WriteNotebook, ran_again: RanAgain) -> None:
     write_notebook("a.ipynb", f"{RUN}; run.use(data)", parameters="data: str = 't@latest'")
     def floats() -> None: step("a")
@@ -67,6 +69,7 @@ def test_floating_reference_is_asked_again(ws: Workspace, write_notebook: WriteN
     assert ran_again(pinned) == (False, None)
 
 
+@pytest.mark.slow
 def test_version_asked_for_loosely_and_exactly_counts_as_loose(
     ws: Workspace, write_notebook: WriteNotebook, ran_again: RanAgain,
 ) -> None:
@@ -77,6 +80,7 @@ def test_version_asked_for_loosely_and_exactly_counts_as_loose(
     assert ran_again(one_step) == (True, "t is no longer version 1")
 
 
+@pytest.mark.slow
 def test_version_handed_over_as_an_object_holds_until_its_name_moves(
     ws: Workspace, write_notebook: WriteNotebook, ran_again: RanAgain,
 ) -> None:
@@ -90,6 +94,7 @@ def test_version_handed_over_as_an_object_holds_until_its_name_moves(
     assert ran_again(one_step) == (True, "dataset t has changed")
 
 
+@pytest.mark.slow
 def test_model_alias_that_moved_is_noticed(ws: Workspace, write_notebook: WriteNotebook, ran_again: RanAgain) -> None:
     write_notebook("a.ipynb", "print(model)", parameters="model: str = 'm@production'")
     def floats() -> None: step("a")
@@ -121,6 +126,7 @@ def move_production(ws: Workspace, version: int) -> None:
         connection.execute(sa.insert(db.aliases), row)
 
 
+@pytest.mark.slow
 def test_result_whose_output_is_gone_does_not_hold(
     ws: Workspace, write_notebook: WriteNotebook, ran_again: RanAgain,
 ) -> None:
@@ -130,6 +136,7 @@ def test_result_whose_output_is_gone_does_not_hold(
     assert ran_again(one_step) == (True, "output x is no longer stored")
 
 
+@pytest.mark.slow
 def test_failed_run_is_never_reused_and_fresh_steps_neither(
     ws: Workspace, write_notebook: WriteNotebook, ran_again: RanAgain, tmp_path: Path,
 ) -> None:
@@ -140,6 +147,7 @@ def test_failed_run_is_never_reused_and_fresh_steps_neither(
     for _ in range(2): assert ran_again(flow) == (True, "it is declared fresh")
 
 
+@pytest.mark.slow
 def test_what_a_step_made_counts_when_it_is_named_in_after(
     ws: Workspace, write_notebook: WriteNotebook, tmp_path: Path,
 ) -> None:

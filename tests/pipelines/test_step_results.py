@@ -21,6 +21,7 @@ run.tag(numbers=numbers.version, word="hello", other=3)
 run.save("table", {{"x": 1}})"""
 
 
+@pytest.mark.slow
 def test_promise_is_kept_by_tag_version_or_output(ws: Workspace, write_notebook: WriteNotebook) -> None:
     write_notebook("a.ipynb", MAKES)
     def flow() -> None: step("a")
@@ -35,6 +36,7 @@ def test_promise_is_kept_by_tag_version_or_output(ws: Workspace, write_notebook:
         step_result(ws.home, run, "nosuch")
 
 
+@pytest.mark.slow
 def test_promise_that_is_not_kept_fails_its_step_alone(
     cli: Cli, ws: Workspace, write_notebook: WriteNotebook, write_pipeline: WritePipeline,
 ) -> None:

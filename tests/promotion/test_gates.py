@@ -103,6 +103,7 @@ def not_too_many(case, trees: int = 5):
 """
 
 
+@pytest.mark.slow
 def test_project_names_a_gate_of_its_own_in_toml(
     home: Home, cli: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:

@@ -14,12 +14,14 @@ from mlops_nb.promotion.lineage_graphs import Lineage, Node
 from mlops_nb.registry.model_versions import Models
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", [
     "raw-weather@1", "dataset:weather@1", "weather", "weather@1.temp", "weather@1.wind", "flights@1.gate"])
 def test_impact_names_the_versions_that_serve_and_learned_from_it(late: Home, reference: str) -> None:
     assert [version.ref for version in LineageOf(late).impact(reference)] == ["late@2"]
 
 
+@pytest.mark.slow
 def test_impact_is_of_an_alias_and_of_columns_that_matter(late: Home) -> None:
     impact = LineageOf(late).impact
     assert impact("weather@1.station") == [] == impact("weather", "staging")
@@ -99,6 +101,7 @@ def test_lineage_that_is_too_large_to_draw_is_counted() -> None:
     assert "100 datasets; too many to draw" in page and "<svg" not in page and "<d0>" not in page
 
 
+@pytest.mark.slow
 def test_command_writes_the_page_and_the_events(
     late: Home, run_command: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:

@@ -91,6 +91,7 @@ def _trees(data: TrainingData) -> Model: return fit(data, rounds=8, num_threads=
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("task, train", [
     ("binary", _trees), ("multiclass", _trees), ("regression", _trees), ("binary", _forest)])
 def test_exported_version_predicts_the_same_to_the_last_bit(

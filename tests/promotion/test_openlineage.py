@@ -67,11 +67,13 @@ def events(late: Home) -> list[Json]:
     return openlineage(late, RunRecords(late).search())
 
 
+@pytest.mark.slow
 def test_each_run_that_ended_is_one_event(events: list[Json]) -> None:
     assert sorted(event["eventType"] for event in events) == ["COMPLETE", "COMPLETE", "FAIL"]
     assert len({event["run"]["runId"] for event in events}) == 3
 
 
+@pytest.mark.slow
 def test_client_reads_and_writes_the_same_event(events: list[Json]) -> None:
     for event in events:
         again = Serde.to_dict(_typed(event))

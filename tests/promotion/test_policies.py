@@ -40,6 +40,7 @@ def test_policy_belongs_to_an_alias(home: Home) -> None:
         Policies(home).set("m", Policy(comes_from="production"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toml, message", [
     ("[gates.nosuch]\n", "there is no gate 'nosuch'"),
     ('approvals = "two"\n', "give a number from 0"),

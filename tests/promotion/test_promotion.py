@@ -127,6 +127,7 @@ def test_rollback_goes_back_step_by_step_and_no_further(home: Home) -> None:
         rollback(home, "m", "staging")
 
 
+@pytest.mark.slow
 def test_history_tells_who_put_what_there_and_on_what_evidence(
     home: Home, cli: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:

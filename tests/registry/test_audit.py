@@ -28,6 +28,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_many_writers_make_one_chain(url: str, tmp_path: Path) -> None:
     "The first of them all to come makes the tables, the others wait for it."
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:

@@ -69,6 +69,7 @@ HARMS: dict[str, tuple[Harm, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", HARMS)
 def test_first_event_that_does_not_fit_is_named(url: str, tmp_path: Path, what: str) -> None:
     harm, message = HARMS[what]
@@ -104,6 +105,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 CHANGES = st.sampled_from(sorted(FIELDS)).flatmap(lambda name: st.tuples(st.just(name), FIELDS[name]))
 
 
+@pytest.mark.slow
 @given(seq=st.integers(1, 6), change=CHANGES)
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_change_of_any_field_is_noticed(tmp_path: Path, seq: int, change: tuple[str, Any]) -> None:

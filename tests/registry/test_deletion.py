@@ -25,6 +25,7 @@ from registry_support import move_alias, register_small, training_data
 def home(tmp_path: Path) -> Home: return home_at(tmp_path)
 
 
+@pytest.mark.slow
 def test_version_that_an_alias_points_to_or_pointed_to_stays(home: Home) -> None:
     first, second = (register_small(home, rounds) for rounds in (5, 6))
     for version in first, second: move_alias(home, "production", version.ref)

@@ -91,6 +91,7 @@ def reproduce_command(trained: Home) -> Callable[[], subprocess.CompletedProcess
     return run
 
 
+@pytest.mark.slow
 def test_version_is_reproduced_by_the_data_it_read_and_registers_nothing(trained: Home) -> None:
     reproduction = reproduce(trained, "late@1")
     assert reproduction.same and "1 output equal to the byte" in reproduction.explained
@@ -99,11 +100,13 @@ def test_version_is_reproduced_by_the_data_it_read_and_registers_nothing(trained
     assert [version.ref for version in Models(trained).list()] == ["late@1"] and Audit(trained).verify() == 1
 
 
+@pytest.mark.slow
 def test_latest_reproduction_is_found_without_another(trained: Home) -> None:
     reproduction = reproduce(trained, "late@1")
     assert latest_reproduction(trained, Models(trained)["late@1"]) == reproduction
 
 
+@pytest.mark.slow
 def test_command_succeeds_when_every_output_is_equal(
     reproduce_command: Callable[[], subprocess.CompletedProcess[str]],
 ) -> None:
@@ -112,6 +115,7 @@ def test_command_succeeds_when_every_output_is_equal(
     assert "1 output equal to the byte" in done.stdout
 
 
+@pytest.mark.slow
 def test_command_fails_and_explains_a_difference(
     trained: Home, reproduce_command: Callable[[], subprocess.CompletedProcess[str]],
 ) -> None:
@@ -123,6 +127,7 @@ def test_command_fails_and_explains_a_difference(
     assert changed in done.stdout
 
 
+@pytest.mark.slow
 def test_run_without_a_notebook_cannot_be_repeated(trained: Home) -> None:
     run = begin_run(trained, "by hand")
     run.save("model", RunRecords(trained)[Models(trained)["late@1"].run_id].output("model").read_bytes() + b" ")

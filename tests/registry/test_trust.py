@@ -54,6 +54,7 @@ def _features(home: Home, version: ModelVersion) -> pd.DataFrame:
     return transform_of(home, version, version.load())(ROWS)
 
 
+@pytest.mark.slow
 def test_types_that_skops_does_not_know_are_refused(home: Home) -> None:
     features = ROWS * 2
     with pytest.raises(Refused, match=r"types that skops does not know.*Tree"):

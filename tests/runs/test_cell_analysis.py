@@ -74,6 +74,7 @@ def run(source: str, space: dict[str, object]) -> str:
     return output.getvalue()
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @example("rate = 0.1\nrows = 3\ntwice = 2", BUILTIN_BOUND_ANEW)
 @given(parameters, cells_of(FORMS) | cells_of(ABOUT_PARAMETERS))

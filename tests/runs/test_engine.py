@@ -38,6 +38,7 @@ def outcome(source: Path, folder: Path, engine: str, **options: Any) -> tuple[ob
         for outputs in (cell.get("outputs", ()) for cell in nbformat.read(target, 4).cells)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [
     "simple_execute", "no_parameters", "result_no_exec", "sysexit", "sysexit0", "sysexit1", "systemexit", "broken1",
     "broken2", "line_magic_error", "complex_parameters", "report_mode_test", "test_logging",
@@ -48,6 +49,7 @@ def test_papermills_own_examples_come_out_the_same(name: str, tmp_path: Path) ->
     assert outcome(source, tmp_path, "mlops_nb", **options) == outcome(source, tmp_path, "nbclient", **options)
 
 
+@pytest.mark.slow
 def test_papermills_command_line_has_the_engine(tmp_path: Path) -> None:
     "Entry point and all, in a process that knows nothing else of us."
     words = ["--engine", "mlops_nb", str(EXAMPLES / "simple_execute.ipynb"), "out.ipynb", "-p", "msg", "warm"]
@@ -58,6 +60,7 @@ def test_papermills_command_line_has_the_engine(tmp_path: Path) -> None:
     assert "warm" in (tmp_path / "out.ipynb").read_text() and "fresh kernel" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["papermill", "mlops_nb.runs.engine", "mlops_nb.runs.papermill_engine"])
 def test_engine_is_found_whichever_is_imported_first(first: str) -> None:
     program = f"""
@@ -69,6 +72,7 @@ print(papermill_engines.get_engine("mlops_nb").execute_notebook.__self__.__name_
     assert done.stdout == "WarmEngine\n", done.stderr
 
 
+@pytest.mark.slow
 def test_widgets_rich_outputs_and_magics_work(ws: Workspace, write_notebook: NotebookWriter) -> None:
     updating = "handle = display(HTML('<i>a</i>'), display_id=True)\nhandle.update(HTML('<i>b</i>'))"
     notebook = write_notebook(
@@ -84,6 +88,7 @@ def has_ended(pid: int) -> bool:
     return not psutil.pid_exists(pid) or not is_alive(psutil.Process(pid))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["warm", "fresh"])
 def test_what_a_notebook_started_ends_with_it(
     ws: Workspace, write_notebook: NotebookWriter, kernel: KernelKind,
@@ -93,6 +98,7 @@ def test_what_a_notebook_started_ends_with_it(
     wait_for(lambda: has_ended(pid), 10, "the end of the process")
 
 
+@pytest.mark.slow
 def test_starting_point_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "Neither its folder nor the kernel that it forked ahead of need, which might make the folder anew."
     folder = socket_folder()  # a short one: the path of a socket has at most 107 bytes

@@ -35,6 +35,7 @@ def execution(ws: Workspace, ended: list[str]) -> Execution: return Execution(ws
 
 # ---- who ends a run
 
+@pytest.mark.slow
 def test_run_interrupted_by_another_thread_keeps_its_cells(
     ws: Workspace, execution: Execution, write_notebook: NotebookWriter, tmp_path: Path,
 ) -> None:
@@ -48,6 +49,7 @@ def test_run_interrupted_by_another_thread_keeps_its_cells(
     assert run.status == "cancelled" and printed(ws, run) == ["one"]
 
 
+@pytest.mark.slow
 def test_run_that_somebody_ends_elsewhere_is_ended_here_too(
     ws: Workspace, execution: Execution, write_notebook: NotebookWriter, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -62,6 +64,7 @@ def test_run_that_somebody_ends_elsewhere_is_ended_here_too(
     assert ws.runs[job.id].status == "cancelled"
 
 
+@pytest.mark.slow
 def test_run_cancelled_before_its_kernel_executes_no_cell(
     ws: Workspace, execution: Execution, write_notebook: NotebookWriter, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -101,6 +104,7 @@ else: print("claimed")
 """
 
 
+@pytest.mark.slow
 def test_of_several_processes_one_claims_a_run(
     execution: Execution, write_notebook: NotebookWriter, tmp_path: Path,
 ) -> None:
@@ -147,6 +151,7 @@ def raises(error: type[BaseException]) -> Callable[[int, int], None]:
     return on_cell
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error, status, recorded", [
     (KeyboardInterrupt, "cancelled", None), (SystemExit, "cancelled", None),
     (LookupError, "failed", {"cell": None, "ename": "LookupError", "evalue": "told to"}),
@@ -174,6 +179,7 @@ def test_notebook_whose_kernel_is_not_here_is_a_failed_run_and_one_line(
     assert run.error and (run.status, run.error["ename"]) == ("failed", "BadNotebook")
 
 
+@pytest.mark.slow
 def test_job_executes_what_was_recorded_whatever_became_of_the_file(
     ws: Workspace, execution: Execution, write_notebook: NotebookWriter,
 ) -> None:
@@ -183,6 +189,7 @@ def test_job_executes_what_was_recorded_whatever_became_of_the_file(
     assert [printed(ws, execution.execute(job)) for job in (edited, gone)] == [["a"], ["b"]]
 
 
+@pytest.mark.slow
 def test_each_end_is_told_once(
     ws: Workspace, execution: Execution, ended: list[str], write_notebook: NotebookWriter,
 ) -> None:
@@ -197,6 +204,7 @@ def test_each_end_is_told_once(
     assert ws.runs[lost.id].status == "failed"
 
 
+@pytest.mark.slow
 def test_part_of_a_notebook_is_executed_and_the_whole_after_it(
     ws: Workspace, execution: Execution, write_notebook: NotebookWriter,
 ) -> None:

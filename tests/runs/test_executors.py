@@ -13,6 +13,7 @@ from runs_support import NotebookWriter
 from support import wait_for
 
 
+@pytest.mark.slow
 def test_side_by_side_runs_share_the_cores(ws: Workspace, write_notebook: NotebookWriter) -> None:
     logging = "current_run().log(threads=int(os.environ['OMP_NUM_THREADS']))"
     notebook = write_notebook("a.ipynb", f"import os\nfrom mlops_nb import current_run\n{logging}")
@@ -24,12 +25,14 @@ def test_side_by_side_runs_share_the_cores(ws: Workspace, write_notebook: Notebo
     assert [run.tags for run in runs] == [{"threads": str(pool.threads)}] * 3
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time_may_have_all_cores(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", "import os\nassert 'OMP_NUM_THREADS' not in os.environ")
     (run,) = Local(1).execute(ws.execution, [ws.execution.prepare(notebook)])
     assert isinstance(run, RunRecord) and run.tags == {}
 
 
+@pytest.mark.slow
 def test_run_that_fails_stops_no_other_and_comes_back_in_its_place(
     ws: Workspace, write_notebook: NotebookWriter,
 ) -> None:
@@ -40,6 +43,7 @@ def test_run_that_fails_stops_no_other_and_comes_back_in_its_place(
     assert [run.id for run in (first, third) if isinstance(run, RunRecord)] == [jobs[0].id, jobs[2].id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError])
 def test_whatever_else_is_raised_ends_the_call_and_every_run(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, error: type[BaseException],

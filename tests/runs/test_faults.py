@@ -98,6 +98,7 @@ def test_every_one_of_many_mixed_runs_is_accounted_for(
         if kind.logs: assert run.metrics == {"n": n}
 
 
+@pytest.mark.slow
 def test_memory_that_is_used_up_fails_the_run_and_names_the_cell(
     ws: Workspace, write_notebook: NotebookWriter,
 ) -> None:
@@ -107,6 +108,7 @@ def test_memory_that_is_used_up_fails_the_run_and_names_the_cell(
     assert ws.runs.search()[0].status == "failed"
 
 
+@pytest.mark.slow
 def test_disk_that_fills_during_a_run_is_one_line_and_a_failed_run(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path,
 ) -> None:

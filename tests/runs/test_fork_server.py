@@ -34,6 +34,7 @@ def no_server_before_or_after() -> Iterator[None]:
 
 # What is imported ahead
 
+@pytest.mark.slow
 def test_changed_project_module_is_imported_as_it_is_now(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path,
 ) -> None:
@@ -43,6 +44,7 @@ def test_changed_project_module_is_imported_as_it_is_now(
         assert printed(ws, ws.runs.run(notebook)) == [str(limit)]
 
 
+@pytest.mark.slow
 def test_changed_module_that_was_imported_ahead_is_noticed(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -58,6 +60,7 @@ def test_changed_module_that_was_imported_ahead_is_noticed(
         assert printed(ws, ws.runs.run(notebook)) == [f"ahead\n{limit}"]
 
 
+@pytest.mark.slow
 def test_environment_that_a_module_reads_on_import_is_that_of_the_run(
     ws: Workspace, write_notebook: NotebookWriter, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -68,6 +71,7 @@ def test_environment_that_a_module_reads_on_import_is_that_of_the_run(
         assert printed(ws, ws.runs.run(notebook)) == [f"{renderer} {renderer}"]
 
 
+@pytest.mark.slow
 def test_folder_that_hides_an_installed_module_gets_a_fresh_kernel(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -84,6 +88,7 @@ def test_parts_of_this_package_that_are_imported_ahead_exist() -> None:
 
 # Its life
 
+@pytest.mark.slow
 def test_server_that_was_killed_is_replaced(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", "print('ran')")
     ws.runs.run(notebook)
@@ -110,6 +115,7 @@ sys.stdin.read()
     wait_for(lambda: not is_alive(server), 20, "the end of the server")
 
 
+@pytest.mark.slow
 def test_kernels_of_another_environment_leave_those_at_work_alone(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -131,6 +137,7 @@ def test_kernels_of_another_environment_leave_those_at_work_alone(
     wait_for(lambda: not is_alive(server), 20, "the end of the first server")
 
 
+@pytest.mark.slow
 def test_kernels_are_forked_where_temporary_files_lie_deep(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -182,6 +189,7 @@ def wanted() -> KernelRequest:
     return KernelRequest(arguments=[], imports=[], environment=dict(os.environ), folder="/", connection=None)
 
 
+@pytest.mark.slow
 def test_who_leaves_before_the_answer_ends_no_other_kernel(server: Started) -> None:
     with server.connect() as impatient: send(impatient, {"fork": wanted()})
     with server.connect() as patient:
@@ -192,6 +200,7 @@ def test_who_leaves_before_the_answer_ends_no_other_kernel(server: Started) -> N
     assert process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_who_comes_while_the_owner_goes_is_sent_away(server: Started) -> None:
     server.owner.close()
     with server.connect() as late:
@@ -208,6 +217,7 @@ def sockets(pid: int) -> set[str]:
     return {link for link in links if link.startswith("socket:")}
 
 
+@pytest.mark.slow
 def test_kernel_holds_no_socket_of_its_server(server: Started) -> None:
     "Or the server would not notice that somebody hangs up, nor the spare kernel that it is not wanted."
     with server.connect() as first, server.connect() as second:

@@ -73,6 +73,7 @@ async def live(kernelspec: str) -> None:
     assert not await manager.is_alive()
 
 
+@pytest.mark.slow
 def test_kernelspec_starts_interrupts_and_restarts_where_its_clients_know_it(kernelspec: str) -> None:
     with ThreadPoolExecutor(1) as pool:  # the browser of other tests has a loop at work in this thread
         pool.submit(asyncio.run, live(kernelspec)).result()

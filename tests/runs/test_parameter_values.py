@@ -65,6 +65,7 @@ TEXT_FORMS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TEXT_FORMS)
 @given(data=st.data())
 def test_a_value_survives_being_typed_on_a_command_line(name: str, data: st.DataObject) -> None:

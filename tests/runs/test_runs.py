@@ -31,6 +31,7 @@ def test_notebook_that_raises_keeps_its_executed_cells(ws: Workspace, write_note
     assert printed(ws, run) == ["one"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["warm", "fresh"])
 def test_killed_kernel_is_a_failed_run_that_names_the_cell(
     ws: Workspace, write_notebook: NotebookWriter, kernel: KernelKind,
@@ -43,6 +44,7 @@ def test_killed_kernel_is_a_failed_run_that_names_the_cell(
     assert printed(ws, run) == ["one"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits, says", [
     ({"timeout_s": 1}, "the cell took over 1 s"), ({"run_timeout_s": 2}, "the run took over 2 s"),
 ])
@@ -56,6 +58,7 @@ def test_cell_or_run_over_its_time_is_a_timeout(
     assert printed(ws, run) == ["one"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent, status, code", [(signal.SIGINT, "cancelled", 130), (signal.SIGKILL, "lost", -9)])
 def test_stopped_process_leaves_a_true_status_and_the_executed_cells(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, sent: int, status: str, code: int,
@@ -84,6 +87,7 @@ def test_what_is_no_notebook_is_refused_before_anything_is_recorded(
     assert ws.runs.list() == []
 
 
+@pytest.mark.slow
 def test_parameters_are_checked_before_a_kernel_starts(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", "print(rounds)", parameters="rounds: int = 5  # trees, in [1, 9]")
     for params, says in ({"round": 5}, "rounds"), ({"rounds": "five"}, "does not take 'five'"), ({"rounds": 10}, "9"):
@@ -107,6 +111,7 @@ def test_papermill_notebook_without_a_parameters_cell_runs_unchanged(
     assert printed(ws, run) == ["0.6"]
 
 
+@pytest.mark.slow
 def test_workflow_notebook_runs_under_plain_papermill(ws: Workspace, tmp_path: Path) -> None:
     shutil.copy(workflow("train"), tmp_path)
     words = ["train.ipynb", "out.ipynb", "-p", "rounds", "5", "--no-progress-bar"]
@@ -115,6 +120,7 @@ def test_workflow_notebook_runs_under_plain_papermill(ws: Workspace, tmp_path: P
     assert (run.kind, run.status, "model" in run.outputs) == ("interactive", "succeeded", True)
 
 
+@pytest.mark.slow
 def test_runs_at_the_same_time_do_not_meet(ws: Workspace, write_notebook: NotebookWriter) -> None:
     logs = "from mlops_nb import current_run\ncurrent_run().log(x=n)\nimport os; print(os.environ['MLOPS_RUN'])"
     notebook = write_notebook("a.ipynb", logs, parameters="n: int = 0")
@@ -123,6 +129,7 @@ def test_runs_at_the_same_time_do_not_meet(ws: Workspace, write_notebook: Notebo
     assert [printed(ws, run) for run in runs] == [[run.id] for run in runs]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_wandb_copies")
 def test_warm_kernel_cannot_be_told_from_a_fresh_one(ws: Workspace, write_notebook: NotebookWriter) -> None:
     "No variable, directory, environment or random state of an earlier run; no process is left at the end."
@@ -139,6 +146,7 @@ def test_warm_kernel_cannot_be_told_from_a_fresh_one(ws: Workspace, write_notebo
     wait_for(lambda: processes_below() <= before, what="the end of every kernel")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["fit", "extract and load", "status = failed and x = 1", "it's \"quoted\"", ""])
 def test_step_that_succeeded_is_taken_once(ws: Workspace, write_notebook: NotebookWriter, step: str) -> None:
     "Whatever its name holds: it is no query."
@@ -149,6 +157,7 @@ def test_step_that_succeeded_is_taken_once(ws: Workspace, write_notebook: Notebo
     assert ws.runs.once("another", notebook, {"n": 2}).id != first.id
 
 
+@pytest.mark.slow
 def test_step_that_failed_or_whose_notebook_changed_is_taken_again(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path,
 ) -> None:
@@ -161,6 +170,7 @@ def test_step_that_failed_or_whose_notebook_changed_is_taken_again(
     assert [run.status for run in ws.runs.list()] == ["succeeded", "succeeded", "failed"]
 
 
+@pytest.mark.slow
 def test_run_is_executed_as_it_was_given_and_its_notebook_had_back(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path,
 ) -> None:
@@ -172,6 +182,7 @@ def test_run_is_executed_as_it_was_given_and_its_notebook_had_back(
     with pytest.raises(NotFound, match="recorded no notebook"): ws.runs.source(begin_run(ws.home, "by hand").record)
 
 
+@pytest.mark.slow
 def test_reproduction_reads_the_versions_that_the_original_read(
     ws: Workspace, write_notebook: NotebookWriter,
 ) -> None:

@@ -33,6 +33,7 @@ def telling_files(ws: Workspace) -> list[str]:
     return [str(file.relative_to(ws.root)) for file in files if any(trace in file.read_bytes() for trace in TRACES)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["warm", "fresh"])
 def test_secret_reaches_the_kernel_and_no_file(
     ws: Workspace, write_notebook: NotebookWriter, kernel: KernelKind,
@@ -44,6 +45,7 @@ def test_secret_reaches_the_kernel_and_no_file(
     assert telling_files(ws) == []
 
 
+@pytest.mark.slow
 def test_secret_in_an_error_is_in_no_message(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", "raise ValueError(f'cannot log in with {token}')", parameters=DECLARED)
     with pytest.raises(RunFailed) as caught: ws.runs.run(notebook, {"token": VALUE})
@@ -51,6 +53,7 @@ def test_secret_in_an_error_is_in_no_message(ws: Workspace, write_notebook: Note
     assert telling_files(ws) == []
 
 
+@pytest.mark.slow
 def test_secret_of_a_sweep_reaches_every_point(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", *TELLING, parameters=DECLARED)
     ended = ws.runs.sweep(notebook, {"rate": [0.1, 0.2, 0.3]}, fixed={"token": VALUE}, jobs=1)
@@ -75,6 +78,7 @@ def test_secret_that_the_environment_does_not_have_is_named(by_hand: ByHand, wri
     assert missing.code == 2 and "there is no variable NO_SUCH" in missing.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["text", "stream", "python", "e"])
 def test_secret_that_is_a_word_of_the_notebook_format_leaves_a_notebook(
     ws: Workspace, write_notebook: NotebookWriter, word: str,

@@ -51,6 +51,7 @@ DETERMINISTIC = [
 ]
 
 
+@pytest.mark.slow
 def test_sweep_of_a_deterministic_notebook_equals_separate_runs(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", *DETERMINISTIC, parameters=PARAMETERS)
     over, fixed = {"rate": [0.1, 0.5, 2.0]}, {"rows": 4}
@@ -63,6 +64,7 @@ def test_sweep_of_a_deterministic_notebook_equals_separate_runs(ws: Workspace, w
     assert len({run.tags[SWEEP] for run in shared}) == 1
 
 
+@pytest.mark.slow
 def test_shared_cells_run_once_and_are_recorded_for_every_point(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path,
 ) -> None:
@@ -81,6 +83,7 @@ def test_shared_cells_run_once_and_are_recorded_for_every_point(
         assert ws.runs.history(run.id) == [("rows", 0, 2.0), ("rate", 0, rate)]
 
 
+@pytest.mark.slow
 def test_training_goes_on_after_openmp_was_at_work_in_the_shared_cells(
     ws: Workspace, write_notebook: NotebookWriter,
 ) -> None:
@@ -98,6 +101,7 @@ def test_training_goes_on_after_openmp_was_at_work_in_the_shared_cells(
     assert together[0].metrics != together[1].metrics
 
 
+@pytest.mark.slow
 def test_kernel_that_cannot_be_forked_means_separate_runs_and_says_so(
     ws: Workspace, write_notebook: NotebookWriter, caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -108,6 +112,7 @@ def test_kernel_that_cannot_be_forked_means_separate_runs_and_says_so(
     assert "the points run separately, because the kernel cannot be forked: it has threads (mine)" in caplog.text
 
 
+@pytest.mark.slow
 def test_parameter_without_a_default_may_be_varied(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("bowl.ipynb", "assert x", parameters="x: float  # in [-5, 5]")
     assert [run.params["x"] for run in succeeded(ws.runs.sweep(notebook, {"x": [1.0, 2.0]}))] == [1, 2]
@@ -115,6 +120,7 @@ def test_parameter_without_a_default_may_be_varied(ws: Workspace, write_notebook
 
 # ---- what fails
 
+@pytest.mark.slow
 def test_point_that_fails_stops_no_other(ws: Workspace, write_notebook: NotebookWriter) -> None:
     notebook = write_notebook("a.ipynb", "x = 1", "assert rate < 0.5, 'too steep'\nx / rate", parameters=PARAMETERS)
     first, failed, third = ws.runs.sweep(notebook, {"rate": [0.1, 0.9, 0.2]}, jobs=2)
@@ -122,6 +128,7 @@ def test_point_that_fails_stops_no_other(ws: Workspace, write_notebook: Notebook
     assert [run.status for run in succeeded([first, third])] == ["succeeded", "succeeded"]
 
 
+@pytest.mark.slow
 def test_shared_cell_that_fails_is_the_failure_of_every_point(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path,
 ) -> None:
@@ -151,6 +158,7 @@ def test_point_that_is_not_allowed_is_refused_before_the_first_runs(
     assert ws.runs.list() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent, status", [(signal.SIGINT, "cancelled"), (signal.SIGKILL, "lost")])
 def test_stopped_sweep_leaves_no_process_and_true_statuses(
     ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path, sent: int, status: str,
@@ -170,6 +178,7 @@ def test_stopped_sweep_leaves_no_process_and_true_statuses(
 
 # ---- by hand, and drawn
 
+@pytest.mark.slow
 def test_sweep_by_hand(cli_json: Callable[..., Any], write_notebook: NotebookWriter) -> None:
     write_notebook("a.ipynb", LOG_RATE, parameters=PARAMETERS)
     runs = cli_json("sweep", "a.ipynb", "--over", "rate=log:0.01..1:3", "-p", "rows", "7", "-j", "2")
@@ -193,6 +202,7 @@ def test_spread_that_is_none_is_refused_with_its_form(text: str) -> None:
     with pytest.raises(BadParameter, match=f"write {text[:3]}:LOW..HIGH:NUMBER"): values(text)
 
 
+@pytest.mark.slow
 def test_runs_are_drawn_by_the_parameters_in_which_they_differ(ws: Workspace, write_notebook: NotebookWriter) -> None:
     declared = "rate: float = 0.1\nkind: str = 'a'\nrows: int = 5"
     notebook = write_notebook("a.ipynb", LOG_RATE, parameters=declared)
@@ -204,6 +214,7 @@ def test_runs_are_drawn_by_the_parameters_in_which_they_differ(ws: Workspace, wr
     with pytest.raises(BadParameter, match="none of the runs logged 'nosuch'"): parallel_coordinates(ended, "nosuch")
 
 
+@pytest.mark.slow
 def test_page_marks_the_cells_that_were_shared(ws: Workspace, write_notebook: NotebookWriter, tmp_path: Path) -> None:
     from mlops_nb.base.pages import write_page
     notebook = write_notebook("a.ipynb", "import random\ndrawn = random.random()", "rate", parameters=PARAMETERS)

@@ -36,6 +36,7 @@ def one_process_for_all() -> Iterator[None]:
 
 # What it holds
 
+@pytest.mark.slow
 def test_offline_mirror_holds_config_and_summary(tmp_path: Path) -> None:
     run = recorded()
     folder = mirror(run, tmp_path / "w")
@@ -48,6 +49,7 @@ def test_offline_mirror_holds_config_and_summary(tmp_path: Path) -> None:
     assert {name: shown["summary"][name] for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_offline_mirror_holds_history_group_and_the_notebook(tmp_path: Path, executed: Path) -> None:
     run = recorded(notebook=executed)
     records = records_of(mirror(run, tmp_path / "w"))
@@ -58,6 +60,7 @@ def test_offline_mirror_holds_history_group_and_the_notebook(tmp_path: Path, exe
     assert (tmp_path / "w" / "notebooks" / f"{run.id}.ipynb").read_bytes() == executed.read_bytes()
 
 
+@pytest.mark.slow
 def test_history_is_written_in_the_order_of_its_steps(tmp_path: Path) -> None:
     records = records_of(mirror(recorded(), tmp_path))
     items = [record["history"]["item"] for record in records if record["type"] == "history"]
@@ -71,6 +74,7 @@ def test_a_run_that_did_not_succeed_is_a_failed_run_in_wandb(tmp_path: Path, sta
     assert summary_of(mirror(recorded(status=status), tmp_path))["exit_code"] == 1
 
 
+@pytest.mark.slow
 def test_values_that_json_has_no_word_for_are_mirrored(tmp_path: Path) -> None:
     run = recorded(metrics={"loss": float("nan")}, history=[("loss", 0, float("inf"))])
     assert "loss" in json.dumps(records_of(mirror(run, tmp_path)))
@@ -86,6 +90,7 @@ def test_mirroring_again_replaces_what_is_not_uploaded(tmp_path: Path) -> None:
 
 # What it must not hold or do
 
+@pytest.mark.slow
 def test_nothing_of_the_environment_lands_in_the_folder(
     tmp_path: Path, executed: Path, monkeypatch: pytest.MonkeyPatch, own_mirror_process: None,
 ) -> None:
@@ -111,6 +116,7 @@ assert (dict(os.environ), os.getcwd()) == before and "wandb" not in sys.modules 
 """
 
 
+@pytest.mark.slow
 def test_the_process_that_records_is_left_as_it_was(tmp_path: Path) -> None:
     command = [sys.executable, "-c", RECORDING, str(tmp_path / "w")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=FINDS_US)
@@ -118,6 +124,7 @@ def test_the_process_that_records_is_left_as_it_was(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["w"] and len(waiting(tmp_path / "w")) == 3
 
 
+@pytest.mark.slow
 def test_twenty_runs_are_mirrored_by_one_process(tmp_path: Path, executed: Path) -> None:
     for _ in range(20): mirror(recorded(notebook=executed), tmp_path)
     children = [child.cmdline() for child in psutil.Process().children()]
@@ -125,6 +132,7 @@ def test_twenty_runs_are_mirrored_by_one_process(tmp_path: Path, executed: Path)
     assert len(waiting(tmp_path)) == 20
 
 
+@pytest.mark.slow
 def test_the_mirror_survives_its_process_being_killed(tmp_path: Path) -> None:
     mirror(recorded(), tmp_path)
     process = wandb_mirror._process._process
@@ -145,6 +153,7 @@ input()
 """
 
 
+@pytest.mark.slow
 def test_the_mirrors_process_ends_when_the_recording_process_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WAITING, str(tmp_path)]
     recorder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=FINDS_US)
@@ -191,6 +200,7 @@ def test_a_failure_is_logged_and_kept_and_stops_no_other_run(tmp_path: Path, cap
     assert "\n" not in "".join(background.failed.values())
 
 
+@pytest.mark.slow
 def test_adding_returns_at_once_and_closing_stops_waiting_in_time(tmp_path: Path) -> None:
     entered, proceed, before = threading.Event(), threading.Event(), mirror_threads()
     def load_slowly(run_id: str) -> MirroredRun:
@@ -206,6 +216,7 @@ def test_adding_returns_at_once_and_closing_stops_waiting_in_time(tmp_path: Path
     assert not thread.is_alive() and len(waiting(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_adding_after_closing_starts_again(tmp_path: Path) -> None:
     background = Mirror(load, tmp_path)
     for run_id in "r1", "r2":
@@ -216,6 +227,7 @@ def test_adding_after_closing_starts_again(tmp_path: Path) -> None:
 
 # What is refused
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run_id", ["", "*", "../r1", "a b", "a-b"])
 def test_an_id_cannot_reach_other_runs(tmp_path: Path, run_id: str) -> None:
     mirror(recorded(), tmp_path)

@@ -50,11 +50,13 @@ def test_sync_with_nothing_to_do_needs_no_key(tmp_path: Path) -> None:
     assert sync(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_sync_without_a_key_says_what_to_do(tmp_path: Path) -> None:
     mirror(recorded(), tmp_path)
     with pytest.raises(NotLoggedIn, match="1 runs wait for W&B and there is no key: set WANDB_API_KEY"): sync(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_mirror_process: None,
 ) -> None:
@@ -78,6 +80,7 @@ def wandb_server(monkeypatch: pytest.MonkeyPatch, own_mirror_process: None) -> I
         server.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["offline", "online"])
 def test_what_was_recorded_arrives_at_the_server(
     tmp_path: Path, executed: Path, wandb_server: WandbServer, mode: Literal["offline", "online"],

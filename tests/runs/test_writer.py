@@ -61,6 +61,7 @@ def test_heartbeats_go_on_while_another_store_cannot_be_written(
     wait_for(lambda: heartbeat(ws.home, run.id) > first, 10, "the next heartbeat")
 
 
+@pytest.mark.slow
 def test_heartbeat_that_cannot_be_written_keeps_no_other_from_being(
     ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -109,6 +110,7 @@ def test_process_that_ends_has_written_what_it_logged(history: Callable[[str], l
     assert history("run.log(loss=1)\nrun.log(loss=2)") == [("loss", 0, 1.0), ("loss", 1, 2.0)]
 
 
+@pytest.mark.slow
 def test_child_of_a_fork_writes_what_it_logged_and_nothing_of_its_parents(
     history: Callable[[str], list[tuple[str, int, float]]],
 ) -> None:
@@ -124,6 +126,7 @@ assert os.waitpid(child, 0)[1] == 0
     assert history(code) == [("parent", 0, 1.0), ("child", 0, 2.0)]
 
 
+@pytest.mark.slow
 def test_fork_while_nothing_can_be_written_loses_nothing_and_stops_nobody(
     history: Callable[[str], list[tuple[str, int, float]]],
 ) -> None:

@@ -29,6 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def client(home: Home) -> TestClient: return TestClient(build_app(home, ["line", "answer"]))
 
 
+@pytest.mark.slow
 def test_request_is_answered_as_a_batch_job_would(client: TestClient, home: Home) -> None:
     rows = only_x(5)
     answer = client.post(INFER, json=body_of(rows)).json()

@@ -65,6 +65,7 @@ def patients(home: Home, rows: int) -> pd.DataFrame:
     return Datasets(home)["tumours"].read().drop(columns="benign").head(rows)
 
 
+@pytest.mark.slow
 def test_request_is_answered_as_a_batch_job_would(server: Server, promoted: Home) -> None:
     rows = patients(promoted, 5)
     status, answer = server.ask(INFER, body_of(rows))
@@ -73,12 +74,14 @@ def test_request_is_answered_as_a_batch_job_would(server: Server, promoted: Home
     assert answer["outputs"][0]["data"] == expected
 
 
+@pytest.mark.slow
 def test_server_tells_what_it_serves(server: Server) -> None:
     status, model = server.ask("/v2/models/tumour")
     assert (status, model["versions"], model["outputs"][0]["datatype"]) == (200, ["2"], "FP64")
     assert len(model["inputs"]) == 30
 
 
+@pytest.mark.slow
 def test_server_follows_the_alias_without_a_failed_request(server: Server, promoted: Home) -> None:
     body, statuses = body_of(patients(promoted, 1)), []
 
@@ -111,6 +114,7 @@ def test_server_outlives_a_body_that_is_too_large(server: Server) -> None:
     assert server.ask("/v2/health/live") == (200, {"live": True})
 
 
+@pytest.mark.slow
 def test_key_is_asked_for_and_an_interrupt_ends_the_server(promoted: Home) -> None:
     server = Server(promoted.root, "--key", "sesame", key="sesame")
     try:
@@ -130,10 +134,12 @@ def refusal(folder: Path, *words: str) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_open_address_without_a_key_is_refused(promoted: Home) -> None:
     assert "give a key" in refusal(promoted.root, "--host", "0.0.0.0")
 
 
+@pytest.mark.slow
 def test_taken_port_is_refused(promoted: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
