@@ -73,13 +73,13 @@ def keep_check(
     alias: str,                            # that is watched
     breaches: Sequence[ThresholdBreach],
     report: CheckReport,
-    run_id: str | None = None,
+    run: str | None = None,                # identifier of the run that checks
 ) -> Check:
     "Keep what a check of a batch came to."
     row = dict(
         id=new_id(), name=batch.name, alias=alias, version=batch.version, label=batch.label,
         breached=bool(breaches), breaches=[breach.asdict() for breach in breaches],
-        report=home.artifacts.put(json.dumps(report).encode()), run_id=run_id, created=iso(now()))
+        report=home.artifacts.put(json.dumps(report).encode()), run_id=run, created=iso(now()))
     with home.store.write() as connection: connection.execute(sa.insert(db.checks), row)
     return _select(home, id=row["id"])[0]
 

@@ -86,10 +86,10 @@ class Monitor:
         labels: DatasetVersion | None = None,    # with the key columns and the target, as far as they are known
         key: Sequence[str] = (),                 # columns that identify a row
         thresholds: Thresholds = DEFAULT_THRESHOLDS,
-        run_id: str | None = None,
+        run: str | None = None,                  # identifier of the run that checks
     ) -> Check:
         "Check a batch; raise `NotFound` when nothing was scored."
-        return _check(self, label, labels=labels, key=key, thresholds=thresholds, run_id=run_id)
+        return _check(self, label, labels=labels, key=key, thresholds=thresholds, run=run)
 
     def _repr_html_(self) -> Markup: return Markup(self.checks()._repr_html_())
 
@@ -105,7 +105,7 @@ def _find_batch(monitor: Monitor, batches: Sequence[Batch], label: str) -> Batch
 # %% ../../nbs/09_monitoring/04_monitors.ipynb #757934b4
 def _check(
     monitor: Monitor, label: str, *,
-    labels: DatasetVersion | None, key: Sequence[str], thresholds: Thresholds, run_id: str | None,
+    labels: DatasetVersion | None, key: Sequence[str], thresholds: Thresholds, run: str | None,
 ) -> Check:
     home, batches = monitor.home, monitor.batches()
     batch = _find_batch(monitor, batches, label)
@@ -118,7 +118,7 @@ def _check(
     report = CheckReport(
         drift=drifted.features, predictions=drifted.predictions, performance=measured, thresholds=asdict(thresholds))
     breaches = [*drifted.breaches, *worse]
-    return keep_check(home, batch, alias=monitor.alias, breaches=breaches, report=report, run_id=run_id)
+    return keep_check(home, batch, alias=monitor.alias, breaches=breaches, report=report, run=run)
 
 # %% ../../nbs/09_monitoring/04_monitors.ipynb #4132c552
 class Monitors:

@@ -33,11 +33,11 @@ def alias_event_at(
     home: Home,
     name: str,
     alias: str,
-    moment: datetime | None = None,  # timezone-aware; now when not given
-) -> Event | None:                   # its detail has `to`, the version, and the gates that were its evidence
+    at: datetime | None = None,  # timezone-aware; now when not given
+) -> Event | None:               # its detail has `to`, the version, and the gates that were its evidence
     "The event that put the version there that an alias pointed to at a moment."
     moves = history(home, name, alias, actions=MOVES)
-    until = [event for event in moves if moment is None or event.time <= iso(moment)]
+    until = [event for event in moves if at is None or event.time <= iso(at)]
     return until[-1] if until else None
 
 # %% ../../nbs/07_promotion/07_alias_history.ipynb #5aaaa34a

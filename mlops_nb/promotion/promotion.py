@@ -158,6 +158,6 @@ class Promotions:
         "What was tried with a model's aliases, or one of them; who, when, why."
         return history(self.home, name, alias)
 
-    def alias_event_at(self, name: str, alias: str = "production", moment: datetime | None = None) -> Event | None:
+    def alias_event_at(self, name: str, alias: str = "production", at: datetime | None = None) -> Event | None:
         "The event that put the version there that an alias pointed to at a moment; now when it is not given."
-        return alias_event_at(self.home, name, alias, moment)
+        return alias_event_at(self.home, name, alias, at)

@@ -36,9 +36,19 @@ def _plain(name: str) -> str:
     "A distribution's name as registries compare it."
     return re.sub(r"[-_.]+", "-", name).lower()
 
+def _metadata(dist: Distribution) -> Path | None:
+    "The folder that says what a distribution is."
+    folder = dist._path if isinstance(dist, PathDistribution) else None
+    return folder if isinstance(folder, Path) else None
+
+def _is_installed(dist: Distribution) -> bool:
+    folder = _metadata(dist)
+    return folder is not None and folder.suffix == ".dist-info"
+
 def _local_distributions() -> dict[str, Distribution]:
     "By plain name, the distributions that are not from a registry, and this toolkit."
-    named = {_plain(dist.name): dist for dist in distributions() if dist.name}
+    installed_last = sorted(distributions(), key=_is_installed)  # a source folder on the path hides none of them
+    named = {_plain(dist.name): dist for dist in installed_last if dist.name}
     return {name: dist for name, dist in named.items() if name == "mlops-nb" or dist.read_text("direct_url.json")}
 
 def _copy_distribution(
@@ -46,9 +56,8 @@ def _copy_distribution(
     site: Path,  # the folder of packages to copy to
 ) -> None:
     "The modules of a distribution, and its metadata, wherever they were installed from."
-    metadata = dist._path if isinstance(dist, PathDistribution) else None
-    if isinstance(metadata, Path) and metadata.suffix == ".dist-info":
-        shutil.copytree(metadata, site / metadata.name, dirs_exist_ok=True)
+    metadata = _metadata(dist)
+    if metadata is not None and metadata.is_dir(): shutil.copytree(metadata, site / metadata.name, dirs_exist_ok=True)
     modules = (dist.read_text("top_level.txt") or dist.name.replace("-", "_")).split()
     for module in modules: _copy_module(module, site)
 

@@ -50,12 +50,12 @@ def add_evaluation(
     dataset: str,                            # reference of the rows that it was evaluated on
     report: Mapping[str, Any],               # ready for JSON
     champion: ModelVersion | None = None,    # that it was compared with
-    run_id: str | None = None,
+    run: str | None = None,                  # identifier of the run that evaluates
 ) -> EvaluationRecord:
     "Keep what an evaluation found of a version."
     row = dict(
         id=new_id(), name=version.name, version=version.version, champion=champion.version if champion else None,
-        dataset=dataset, run_id=run_id, report=home.artifacts.put(json.dumps(report).encode()), created=iso(now()))
+        dataset=dataset, run_id=run, report=home.artifacts.put(json.dumps(report).encode()), created=iso(now()))
     with home.store.write() as connection: connection.execute(sa.insert(db.evaluations), row)
     return _record(row, report)
 

@@ -101,7 +101,7 @@ def test_metric_that_counts_is_that_of_the_latest_evaluation(tmp_path: Path) -> 
         run = begin_run(home, "evaluate.ipynb")
         run.log(roc_auc=value)
         run.end()
-        add_evaluation(home, version, dataset="tumours@1", report={"roc_auc": value}, run_id=run.id)
+        add_evaluation(home, version, dataset="tumours@1", report={"roc_auc": value}, run=run.id)
     assert Models(home)["m@1"].metrics == {"roc_auc": 0.6}
     assert _found(home, "metrics.roc_auc > 0.8") == [] and _found(home, "metrics.roc_auc < 0.8") == ["m@1"]
     assert [found.report["roc_auc"] for found in evaluations(home, version)] == [0.6, 0.9]
