@@ -107,7 +107,7 @@ class _Side(NamedTuple):
 def _collect(connection: Connection, query: sa.Select[*tuple[Any, ...]]) -> _Values:
     "What a query of (name, version, value …) says, by version."
     values: _Values = {}
-    for name, version, *value in connection.execute(query): values.setdefault((name, version), []).append(value)
+    for row in connection.execute(query): values.setdefault(row[:2], []).append(row[2:])
     return values
 
 def _metrics_that_count(connection: Connection, wanted: sa.Subquery) -> dict[_Key, dict[str, float]]:
@@ -120,7 +120,8 @@ def _metrics_that_count(connection: Connection, wanted: sa.Subquery) -> dict[_Ke
         .join(metrics, metrics.c.run_id == evaluations.c.run_id).order_by(evaluations.c.id))
     counting: dict[_Key, dict[str, float]] = {}
     for query in of_run, of_evaluations:
-        for key, values in _collect(connection, query).items(): counting.setdefault(key, {}).update(values)
+        for name, version, metric, value in connection.execute(query):
+            counting.setdefault((name, version), {})[metric] = value
     return counting
 
 def _is_of(table: sa.Table, wanted: sa.Subquery) -> sa.ColumnElement[bool]:
