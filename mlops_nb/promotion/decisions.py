@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ..base.display import Shown
 from ..base.errors import Refused
 from ..base.project import Home
+from ..base.references import check_name
 from .approvals import makers, verdicts
 from .gates import Finding, build_case, failed, passed, run_gates
 from .policies import Policies, PolicyVersion
@@ -97,6 +98,7 @@ def decide(
     expensive: bool = True,  # also the gates that take long
 ) -> Decision:               # `promoted` says whether it may be; nothing has moved
     "Ask what the policy demands."
+    check_name(alias, "alias")
     held = Policies(home).holding(candidate.name, alias)
     case = build_case(home, candidate, alias)
     besides = tuple(_besides_gates(home, candidate, held))

@@ -18,17 +18,15 @@ from ..base.display import Listing
 from ..base.errors import BadParameter, Refused
 from ..base.project import Home
 from ..base.references import LATEST, check_name
-from .alias_history import alias_event_at, history
-from .aliases import lock_alias, move_alias, rollback
-from .approvals import approve, reject
+from .aliases import lock_alias, move_alias
 from .decisions import Decision, RefusedByGates, approvals_finding, decide
 from .policies import Policies
 from .schedules import schedule, scheduled
-from ..registry.audit import Audit, Event
+from ..registry.audit import Audit
 from ..registry.model_versions import Models, ModelVersion
 
 # %% auto #0
-__all__ = ['promote', 'promote_due', 'Promotions']
+__all__ = ['promote', 'promote_due']
 
 # %% ../../nbs/07_promotion/12_promotion.ipynb #0e121158
 def _check_unchanged(home: Home, connection: Connection, candidate: ModelVersion, decision: Decision) -> None:
@@ -112,52 +110,3 @@ def promote_due(
         try: decisions.append(promote(home, event.subject, to=event.detail["alias"], comment=comment))
         except RefusedByGates as refusal: decisions.append(refusal.decision)
     return Listing(decisions)
-
-# %% ../../nbs/07_promotion/12_promotion.ipynb #616faec2
-class Promotions:
-    "Deciding on candidates, moving aliases and asking how they were moved."
-
-    def __init__(self, home: Home) -> None: self.home = home
-
-    def decide(self, reference: str, to: str = "production", *, expensive: bool = True) -> Decision:
-        "Ask what the policy demands; nothing is moved."
-        return decide(self.home, Models(self.home)[reference], check_name(to, "alias"), expensive=expensive)
-
-    def promote(self,
-        reference: str,              # `late-arrival@7`
-        *,
-        to: str = "production",
-        comment: str = "",
-        override: str = "",          # in an emergency: the reason why the policy is not followed
-        at: datetime | None = None,  # timezone-aware: not now, but then, see `promote_due`
-    ) -> Decision:
-        "Move an alias by policy; raise `RefusedByGates`, or `Refused` when alias or policy were changed meanwhile."
-        return promote(self.home, reference, to=to, comment=comment, override=override, at=at)
-
-    def promote_due(self) -> Listing[Decision]:
-        "Decide the promotions whose time has come."
-        return promote_due(self.home)
-
-    def scheduled(self, name: str | None = None) -> Listing[Event]:
-        "Promotions that were asked for ahead and are not decided yet, of one model or all."
-        return scheduled(self.home, name)
-
-    def rollback(self, name: str, alias: str = "production", *, comment: str = "") -> ModelVersion:
-        "Move an alias back to where it pointed before; raise `NotFound` when there is no before."
-        return rollback(self.home, name, alias, comment=comment)
-
-    def approve(self, reference: str, *, to: str = "production", comment: str = "") -> Event:
-        "Approve a candidate for an alias; raise `Refused` for its author, and for who may not by the policy."
-        return approve(self.home, reference, to=to, comment=comment)
-
-    def reject(self, reference: str, *, to: str = "production", comment: str = "") -> Event:
-        "Reject a candidate for an alias: it is not promoted before the one who rejected approves it."
-        return reject(self.home, reference, to=to, comment=comment)
-
-    def history(self, name: str, alias: str | None = None) -> Listing[Event]:
-        "What was tried with a model's aliases, or one of them; who, when, why."
-        return history(self.home, name, alias)
-
-    def alias_event_at(self, name: str, alias: str = "production", at: datetime | None = None) -> Event | None:
-        "The event that put the version there that an alias pointed to at a moment; now when it is not given."
-        return alias_event_at(self.home, name, alias, at)

@@ -105,9 +105,7 @@ class Panel(w.VBox):
         super().__init__([_heading(title, below), *controls, self.message, *views])
         self.add_class("mlops-panel")
 
-    def refresh(self) -> None:
-        "Read again what is shown."
-        raise NotImplementedError
+    def refresh(self) -> None: "Read again what is shown; a panel whose views never change has nothing to read."
 
     def say(self, message: Message) -> None: self.message.value = sentence(message.text, tone=message.tone)
 

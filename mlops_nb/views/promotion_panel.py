@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import ipywidgets as w
 import sqlalchemy as sa
@@ -13,10 +14,13 @@ import sqlalchemy as sa
 from ..base import schema as db
 from ..base.display import Markup
 from ..base.project import Home
-from ..promotion.decisions import RefusedByGates
+from ..promotion.alias_history import history
+from ..promotion.aliases import rollback
+from ..promotion.approvals import approve, reject
+from ..promotion.decisions import RefusedByGates, decide
 from ..promotion.gates import Case, build_case
 from ..promotion.lineage import LineageOf
-from ..promotion.promotion import Promotions
+from ..promotion.promotion import promote
 from ..registry.audit import Event
 from ..registry.model_versions import Models
 from .panel import Folds, Message, Panel, keep_fresh
@@ -99,7 +103,7 @@ class PromotionPanel(Panel):
         versions = Models(self._home).list(self._name)
         self.versions.value = versions_table(versions)
         self.controls.offer([version.ref for version in reversed(versions)])
-        self.history.value = history_table(Promotions(self._home).history(self._name))
+        self.history.value = history_table(history(self._home, self._name))
         self._show_choice()
 
     def _show_choice(self) -> None:
@@ -113,18 +117,15 @@ class PromotionPanel(Panel):
 # %% ../../nbs/10_views/05_promotion_panel.ipynb #192ff4c4
 def _connect(panel: PromotionPanel, home: Home, name: str) -> None:
     "Let the buttons act."
-    promotions, controls = Promotions(home), panel.controls
-    def rollback() -> Message:
-        version = promotions.rollback(name, controls.alias.value, comment=controls.comment.value)
-        return Message(text=f"{version.ref} is {controls.alias.value} again")
-    panel.when_clicked(controls.ask, lambda: _ask(panel, promotions))
-    panel.when_clicked(controls.approve, lambda: _record_verdict(controls, promotions.approve, "approved"))
-    panel.when_clicked(controls.reject, lambda: _record_verdict(controls, promotions.reject, "rejected"))
-    panel.when_clicked(controls.promote, lambda: _promote(panel, promotions))
-    panel.when_clicked(controls.rollback, rollback)
+    controls = panel.controls
+    panel.when_clicked(controls.ask, lambda: _ask(panel, home))
+    panel.when_clicked(controls.approve, lambda: _record_verdict(controls, partial(approve, home), "approved"))
+    panel.when_clicked(controls.reject, lambda: _record_verdict(controls, partial(reject, home), "rejected"))
+    panel.when_clicked(controls.promote, lambda: _promote(panel, home))
+    panel.when_clicked(controls.rollback, lambda: _roll_back(controls, home, name))
 
-def _ask(panel: PromotionPanel, promotions: Promotions) -> Message:
-    decision = promotions.decide(panel.controls.reference, panel.controls.alias.value)
+def _ask(panel: PromotionPanel, home: Home) -> Message:
+    decision = decide(home, Models(home)[panel.controls.reference], panel.controls.alias.value)
     panel.findings.value = findings_html(decision.findings)
     may = "may be" if decision.promoted else "may not be"
     text = f"{decision.candidate} {may} promoted to {decision.alias}: {decision.reason}"
@@ -134,11 +135,15 @@ def _record_verdict(controls: PromotionControls, verdict: Callable[..., Event], 
     event = verdict(controls.reference, to=controls.alias.value, comment=controls.comment.value)
     return Message(text=f"{event.actor} {verb} {event.subject} for {event.detail['alias']}")
 
-def _promote(panel: PromotionPanel, promotions: Promotions) -> Message:
+def _promote(panel: PromotionPanel, home: Home) -> Message:
     asked = panel.controls
-    try: decision = promotions.promote(asked.reference, to=asked.alias.value, comment=asked.comment.value)
+    try: decision = promote(home, asked.reference, to=asked.alias.value, comment=asked.comment.value)
     except RefusedByGates as refusal:
         panel.findings.value = findings_html(refusal.decision.findings)
         raise
     panel.findings.value = findings_html(decision.findings)
     return Message(text=f"{decision.candidate} is {decision.alias}: {decision.reason}")
+
+def _roll_back(controls: PromotionControls, home: Home, name: str) -> Message:
+    version = rollback(home, name, controls.alias.value, comment=controls.comment.value)
+    return Message(text=f"{version.ref} is {controls.alias.value} again")

@@ -11,7 +11,6 @@ from mlops_nb.base.display import Listing
 from mlops_nb.base.errors import BadParameter, BadTable, NotFound
 from mlops_nb.data.datasets import Datasets
 from mlops_nb.data.expectations import ColumnRule, Expectations
-from mlops_nb.promotion.promotion import Promotions
 from mlops_nb.registry.model_versions import Models
 
 COLLECTIONS = (
@@ -27,9 +26,8 @@ def test_datasets_are_offered_with_all_that_they_can_do() -> None:
     assert _public(Datasets) <= _public(DatasetsDoor)
 
 
-@pytest.mark.parametrize("kind", [Models, Promotions])
-def test_models_are_offered_with_all_that_can_be_done_with_them(kind: type[object]) -> None:
-    assert _public(kind) - {"home"} <= _public(ModelsDoor)
+def test_models_are_offered_with_all_that_they_can_do() -> None:
+    assert _public(Models) - {"home"} <= _public(ModelsDoor)
 
 
 @pytest.mark.slow

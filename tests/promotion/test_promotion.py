@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlops_nb.app.workflow_notebooks import workflow
-from mlops_nb.base.errors import NotFound, Refused
+from mlops_nb.base.errors import BadReference, NotFound, Refused
 from mlops_nb.base.project import Home
 from mlops_nb.promotion import promotion
 from mlops_nb.promotion.alias_history import alias_event_at, history
@@ -31,6 +31,12 @@ def test_refusal_is_on_the_trail_and_moves_nothing(home: Home) -> None:
         promote(home, register_small(home, 2, columns=6).ref, to="staging")
     assert Models(home)["m@staging"].version == 1
     assert [event.action for event in history(home, "m")] == ["promote", "refuse"]
+
+
+def test_alias_is_a_name_when_the_gates_are_asked_and_when_it_is_moved(home: Home) -> None:
+    candidate = register_small(home, 2)
+    with pytest.raises(BadReference, match="'To Day' is no alias"): decide(home, candidate, "To Day")
+    with pytest.raises(BadReference, match="'To Day' is no alias"): promote(home, candidate.ref, to="To Day")
 
 
 def test_candidate_takes_the_path_that_the_policy_names(home: Home) -> None:

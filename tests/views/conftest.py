@@ -17,7 +17,7 @@ import pytest
 from mlops_nb.app.workflow_notebooks import workflow
 from mlops_nb.app.workspace import Workspace
 from mlops_nb.monitoring.monitors import Monitor
-from mlops_nb.promotion.promotion import Promotions
+from mlops_nb.promotion.promotion import promote
 from support import wait_for
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     for version, rounds in (1, 30), (2, 2):
         ws.runs.run(workflow("train"), {"register_as": "tumour", "rounds": rounds})
         ws.runs.run(workflow("evaluate"), {"model": f"tumour@{version}"})
-        if version == 1: Promotions(ws.home).promote("tumour@1", override="there has to be a first one")
+        if version == 1: promote(ws.home, "tumour@1", override="there has to be a first one")
     ws.runs.run(workflow("score"), {"model": "tumour@production", "data": "tumours"})
     Monitor(ws.home, "tumour").check()
     return ws

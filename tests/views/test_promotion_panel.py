@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mlops_nb.promotion.alias_history import history
 from mlops_nb.promotion.policies import Policies, Policy
-from mlops_nb.promotion.promotion import Promotions
+from mlops_nb.promotion.promotion import promote
 from mlops_nb.registry.model_versions import Models
 from support import wait_for
 
@@ -45,10 +46,10 @@ def test_gates_refuse_a_weaker_version_and_show_why(lab: Lab) -> None:
 
 
 def test_asking_the_gates_changes_nothing(lab: Lab) -> None:
-    panel, events = choose(lab, candidate="tumour@2", alias="production"), Promotions(lab.ws.home).history("tumour")
+    panel, events = choose(lab, candidate="tumour@2", alias="production"), history(lab.ws.home, "tumour")
     panel.get_by_role("button", name="Ask the gates").click()
     panel.get_by_text("tumour@2 may not be promoted to production").first.wait_for()
-    assert len(Promotions(lab.ws.home).history("tumour")) == len(events)
+    assert len(history(lab.ws.home, "tumour")) == len(events)
 
 
 def test_hostile_comment_is_text_in_the_history(lab: Lab) -> None:
@@ -86,7 +87,7 @@ def test_rejection_is_an_event(lab: Lab) -> None:
     panel = choose(lab, candidate="tumour@2", alias="candidate", comment="too few rounds")
     panel.get_by_role("button", name="Reject").click()
     panel.get_by_text("rejected tumour@2 for candidate").first.wait_for()
-    last = Promotions(lab.ws.home).history("tumour", "candidate")[-1]
+    last = history(lab.ws.home, "tumour", "candidate")[-1]
     assert (last.action, last.detail["comment"]) == ("reject", "too few rounds")
 
 
@@ -98,8 +99,8 @@ def test_policy_that_is_set_elsewhere_shows_by_itself(lab: Lab) -> None:
 
 
 def test_promote_and_roll_back_move_the_alias(lab: Lab) -> None:
-    models, promotions = Models(lab.ws.home), Promotions(lab.ws.home)
-    promotions.promote("tumour@1", to="staging")
+    models = Models(lab.ws.home)
+    promote(lab.ws.home, "tumour@1", to="staging")
     panel = choose(lab, candidate="tumour@2", alias="staging")
     panel.get_by_role("button", name="Promote").click()
     wait_for(lambda: models["tumour@staging"].version == 2, what="version 2 in staging")
