@@ -3002,8 +3002,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                                      'mlops_nb/registry/clean_environments.py'),
                                                       'mlops_nb.registry.clean_environments._make': ( '06_registry/clean_environments.html#_make',
                                                                                                       'mlops_nb/registry/clean_environments.py'),
-                                                      'mlops_nb.registry.clean_environments._metadata': ( '06_registry/clean_environments.html#_metadata',
-                                                                                                          'mlops_nb/registry/clean_environments.py'),
                                                       'mlops_nb.registry.clean_environments._pip': ( '06_registry/clean_environments.html#_pip',
                                                                                                      'mlops_nb/registry/clean_environments.py'),
                                                       'mlops_nb.registry.clean_environments._plain': ( '06_registry/clean_environments.html#_plain',

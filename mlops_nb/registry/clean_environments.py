@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import Distribution, PathDistribution, distributions
+from importlib.metadata import Distribution, distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,14 +36,9 @@ def _plain(name: str) -> str:
     "A distribution's name as registries compare it."
     return re.sub(r"[-_.]+", "-", name).lower()
 
-def _metadata(dist: Distribution) -> Path | None:
-    "The folder that says what a distribution is."
-    folder = dist._path if isinstance(dist, PathDistribution) else None
-    return folder if isinstance(folder, Path) else None
-
 def _is_installed(dist: Distribution) -> bool:
-    folder = _metadata(dist)
-    return folder is not None and folder.suffix == ".dist-info"
+    "Whether pip has written what is known of it; a source folder on the path has a `PKG-INFO` instead."
+    return dist.read_text("METADATA") is not None
 
 def _local_distributions() -> dict[str, Distribution]:
     "By plain name, the distributions that are not from a registry, and this toolkit."
@@ -56,8 +51,10 @@ def _copy_distribution(
     site: Path,  # the folder of packages to copy to
 ) -> None:
     "The modules of a distribution, and its metadata, wherever they were installed from."
-    metadata = _metadata(dist)
-    if metadata is not None and metadata.is_dir(): shutil.copytree(metadata, site / metadata.name, dirs_exist_ok=True)
+    folder = site / f"{dist.name.replace('-', '_')}-{dist.version}.dist-info"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "METADATA").write_text(dist.read_text("METADATA") or dist.read_text("PKG-INFO") or "", "utf-8")
+    (folder / "entry_points.txt").write_text(dist.read_text("entry_points.txt") or "", "utf-8")
     modules = (dist.read_text("top_level.txt") or dist.name.replace("-", "_")).split()
     for module in modules: _copy_module(module, site)
 
